@@ -1,0 +1,108 @@
+"""Files that others read: replaced whole or not at all, and never through a symbolic link."""
+
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lib.audit.document import cleaned
+from lib.errors import UsageError
+from lib.settings import Secret
+
+_FILE_MODE = 0o644
+
+
+def check_output_path(path: Path) -> None:
+    """Make sure, before a run starts, that its audit can be written to *path*.
+
+    Raises UsageError saying what is in the way: a missing or closed folder, or a *path* that is no plain file
+    (a symbolic link could lead anywhere).
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise UsageError(
+            f"there is no folder {folder} for {path.name}",
+            hint=f"make it (mkdir -p {folder}) or choose another --output",
+        )
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+        raise UsageError(f"no permission to write into {folder}", hint="choose another --output")
+    try:
+        present = path.lstat()
+    except FileNotFoundError:
+        return
+    _check_replaceable(path, present, folder.stat())
+
+
+def _check_replaceable(path: Path, present: os.stat_result, folder: os.stat_result) -> None:
+    if stat.S_ISLNK(present.st_mode):
+        raise UsageError(
+            f"{path} is a symbolic link, which an audit never follows",
+            hint="name the file itself as --output",
+        )
+    if not stat.S_ISREG(present.st_mode):
+        raise UsageError(f"{path} is not a plain file", hint="choose another --output")
+    # In a folder like /tmp only the owner of a file, or of the folder, may replace it.
+    owners = {present.st_uid, folder.st_uid, 0}
+    if folder.st_mode & stat.S_ISVTX and os.geteuid() not in owners:
+        raise UsageError(f"{path} belongs to another user", hint="choose another --output")
+
+
+def write_audit(document: Mapping[str, object], path: Path, key: Secret) -> None:
+    """Put *document* at *path*, whole or not at all; whatever stood there stays until then.
+
+    *key* is taken out once more: the last door is the one that counts.
+    Raises UsageError if the file cannot be written there.
+    """
+    text = json.dumps(cleaned(document, key), ensure_ascii=False, indent=2, allow_nan=False)
+    write_file(path, text + "\n")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Replace *path* by a file of *text*: written beside it, synced, renamed. Never through a symbolic link.
+
+    Raises UsageError if it cannot be written there.
+    """
+    check_output_path(path)
+    try:
+        with _folder(path.parent) as folder:
+            _replace(folder, path.name, text.encode())
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", hint="make room there or choose another --output"
+        ) from error
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    """The folder, held open: it stays the same one even if its name is given to another meanwhile."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _replace(folder: int, name: str, content: bytes) -> None:
+    temporary = f".{name}.{secrets.token_hex(8)}.tmp"
+    try:
+        _write_new(folder, temporary, content)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    os.fsync(folder)
+
+
+def _write_new(folder: int, name: str, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(name, flags, _FILE_MODE, dir_fd=folder), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(
+            file.fileno(), _FILE_MODE
+        )  # whatever the umask: readable by dashboards, writable by us only
+        os.fsync(file.fileno())

@@ -1,0 +1,76 @@
+"""``master_backfill.py``: groups of symbols -> OHLCV backfill -> audit."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lib.commands import options
+from lib.commands.running import Output, run
+from lib.errors import UsageError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+DEFAULT_AUDIT = Path("/tmp/master_backfill_results.json")  # noqa: S108  the contract of DESIGN §3: cron lines depend on it
+
+
+@app.command()
+def backfill(
+    symbols: options.Symbols = None,
+    timeframes: options.Timeframes = None,
+    days: options.Days = None,
+    start: options.Start = None,
+    end: options.End = None,
+    max_concurrent: options.MaxConcurrent = 3,
+    pacing: Annotated[str, typer.Option(help="adaptive: the vendor's limit is the only brake; or staggered.")] = "adaptive",
+    stagger: Annotated[float, typer.Option(min=0, help="Staggered: seconds between the starts in a group.")] = 5.0,
+    group_pause: Annotated[float, typer.Option(min=0, help="Staggered: seconds between groups.")] = 15.0,
+    sequential: Annotated[bool, typer.Option("--sequential", help="One symbol at a time.")] = False,
+    rate_limit: options.RateLimit = 150,
+    plan: options.PlanOption = None,
+    max_attempts: options.MaxAttempts = 5,
+    max_requests: options.MaxRequests = None,
+    derive: options.Derive = True,
+    output: Annotated[Path, typer.Option(metavar="PATH", help="The audit, a JSON file.")] = DEFAULT_AUDIT,
+    dry_run: options.DryRun = False,
+    demo: options.Demo = False,
+    database_url: options.DatabaseUrl = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
+) -> None:
+    """Backfill the bars of many symbols into PostgreSQL and write an audit of the run.
+
+    Safe to run twice, to kill and to run again: only what is missing is asked for.
+
+    Example: python master_backfill.py --symbols AAPL,BTC,SPY --days 30
+
+    Exit status: 0 complete, 1 failed, 2 usage, 3 partial (run it again), 10 database unreachable, 11 another
+    run holds the lock, 12 the vendor refused the key, 130 or 143 interrupted.
+    """
+    out = Output(as_json, quiet, verbose, log_file)
+    arguments = {name: value for name, value in locals().items() if name not in ("out", "database_url")}
+
+    async def main() -> int:
+        from lib.commands.backfill import Job, execute
+        from lib.jobs.run import Pacing
+
+        if pacing not in ("adaptive", "staggered"):
+            raise UsageError(f"--pacing {pacing!r} is unknown", hint="adaptive or staggered")
+        job = Job(
+            script="master_backfill",
+            symbols=options.parse_symbols(symbols),
+            request=options.parse_request(timeframes, days, start, end, derive=derive),
+            pacing=Pacing(1 if sequential else max_concurrent, pacing == "staggered", stagger, group_pause),
+            terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests),
+            audit_path=output,
+            exclusive=True,
+            dry_run=dry_run,
+            demo=demo,
+            database_url=database_url,
+            arguments=options.as_texts(arguments),
+        )
+        return await execute(job, out)
+
+    run(main, out)

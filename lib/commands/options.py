@@ -1,0 +1,131 @@
+"""The options the commands share, with their help texts; light to import."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lib.errors import UsageError
+
+if TYPE_CHECKING:  # heavy: imported inside the functions, for --help must be quick
+    from lib.jobs.run import Request
+    from lib.wiring import VendorTerms
+
+Symbols = Annotated[
+    str | None,
+    typer.Option(help="Comma list, 'all', or @FILE with one or more a line. Default: every active one."),
+]
+Timeframes = Annotated[
+    str | None,
+    typer.Option(help="Comma list of 1m,5m,15m,30m,1h,4h,1d,1w, or 'all'. Default: the symbol's own."),
+]
+Days = Annotated[int | None, typer.Option(help="The last N calendar days, today included. Default: 365.")]
+Start = Annotated[str | None, typer.Option(metavar="DATE", help="First date, YYYY-MM-DD; excludes --days.")]
+End = Annotated[str | None, typer.Option(metavar="DATE", help="Last date, inclusive. Default: today.")]
+MaxConcurrent = Annotated[int, typer.Option(min=1, max=50, help="Symbols of one group run at a time.")]
+RateLimit = Annotated[
+    int, typer.Option(min=0, help="Requests a minute for the key; 0: a paid plan without a limit.")
+]
+PlanOption = Annotated[
+    str | None,
+    typer.Option(
+        "--plan", help="basic, starter, developer or advanced; 'starter,crypto=basic' where they differ."
+    ),
+]
+MaxAttempts = Annotated[
+    int, typer.Option(min=1, max=20, help="Tries per request after failures of the service.")
+]
+MaxRequests = Annotated[
+    int | None, typer.Option(min=0, help="Stop cleanly after N requests; the rest is for the next run.")
+]
+Derive = Annotated[
+    bool, typer.Option("--derive/--no-derive", help="Fetch 1m and 1d and roll up the others, or fetch each.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, send nothing.")]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="PostgreSQL 16 or later. Default: DATABASE_URL, else the embedded server."
+    ),
+]
+Demo = Annotated[
+    bool, typer.Option("--demo", help="Built-in emulator and a database of its own; no key, no network.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One machine-readable result on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]
+LogFile = Annotated[Path | None, typer.Option(metavar="PATH", help="Append a log, everything in it.")]
+
+DEFAULT_DAYS = 365
+
+
+def parse_date(text: str, option: str) -> date:
+    """The date of YYYY-MM-DD. Raises UsageError naming *option*."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r} is not a date", hint="dates look like 2025-01-31") from error
+
+
+def parse_symbols(text: str | None) -> list[str] | None:
+    """The symbols of a comma list or @file, each once, in the order given; None for ``all`` or nothing.
+
+    Raises UsageError for a name that has not the form of a symbol, and for a file that cannot be read.
+    """
+    from lib.symbols import check_symbol
+
+    if text is None or text.strip() == "all":
+        return None
+    if text.startswith("@"):
+        text = _read_list(Path(text[1:]))
+    names = [name.strip() for name in text.replace("\n", ",").split(",")]
+    symbols = list(dict.fromkeys(check_symbol(name) for name in names if name))
+    if not symbols:
+        raise UsageError("--symbols names none", hint="give AAPL,SPY or all")
+    return symbols
+
+
+def _read_list(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the list of symbols {path} cannot be read: {error}") from error
+    return ",".join(line.split("#", 1)[0].strip() for line in lines)
+
+
+def parse_request(
+    timeframes: str | None, days: int | None, start: str | None, end: str | None, *, derive: bool
+) -> "Request":
+    """What is asked for. Raises UsageError if the options contradict each other or cannot be read."""
+    from lib.jobs.run import Request
+    from lib.timeframe import parse_timeframes
+
+    if days is not None and (start or end):
+        raise UsageError("--days excludes --start and --end", hint="give the one or the others")
+    if end and not start:
+        raise UsageError("--end needs --start", hint="give both, or --days")
+    if days is None and not start:
+        days = DEFAULT_DAYS
+    if days is not None and days < 1:
+        raise UsageError(f"--days {days} asks for nothing", hint="give 1 or more")
+    first = parse_date(start, "--start") if start else None
+    last = parse_date(end, "--end") if end else None
+    if first and last and last < first:
+        raise UsageError(f"--end {last} lies before --start {first}")
+    return Request(parse_timeframes(timeframes) if timeframes else None, days, first, last, derive)
+
+
+def parse_terms(rate_limit: int, plan: str | None, max_attempts: int, max_requests: int | None) -> "VendorTerms":
+    """How the vendor may be asked. Raises UsageError for an unknown plan."""
+    from lib.sessions import Plans, parse_plans
+    from lib.wiring import VendorTerms
+
+    plans = parse_plans(plan) if plan else Plans()
+    return VendorTerms(rate_limit, max_attempts, max_requests, plans)
+
+
+def as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a run as they are stored: numbers and flags as such, paths as text."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}

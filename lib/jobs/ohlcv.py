@@ -1,0 +1,212 @@
+"""The core fetch: the missing bars of one symbol, from the vendor's pages into the database.
+
+The way of a bar: ledger -> plan -> request -> page -> one transaction of bars, derived bars, ledger and audit.
+The windows of a symbol run side by side, and within a window the next page is on the wire while one is being
+written. What bounds them is the toolkit's: the rate budget, the answers in flight, the writers.
+"""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+import numpy as np
+
+from lib.concurrency import prefetch, run_bounded
+from lib.coverage import Range, covered
+from lib.errors import BackfillError, BudgetSpent, KeyRefused, NotEntitled, VendorError
+from lib.outcome import SeriesOutcome, SymbolOutcome
+from lib.plan import DateRange, Window, fetched_timeframes, missing_ranges, wanted_range, windows
+from lib.sessions import SessionTable
+from lib.store.answers import Answer
+from lib.store.bars import Written
+from lib.symbols import Instrument
+from lib.timeframe import Timeframe
+from lib.vendor.paging import Page
+from lib.wiring import Toolkit
+from lib.zones import window_ends, window_starts
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run shall have of a symbol. *derive*: fetch 1m and 1d only and roll the others up."""
+
+    dates: DateRange
+    timeframes: tuple[Timeframe, ...]
+    derive: bool = True
+
+
+class Progress(Protocol):
+    """Told what happens while it happens."""
+
+    def planned(self, symbol: str, windows: int) -> None: ...
+    def page_stored(self, symbol: str, timeframe: Timeframe, bars: int) -> None: ...
+    def window_done(self, symbol: str) -> None: ...
+    def symbol_done(self, outcome: SymbolOutcome) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPlan:
+    """What will be asked for one fetched series, and why nothing more."""
+
+    timeframe: Timeframe
+    windows: list[Window]
+    wanted: Range
+    settled_until_ms: int
+
+
+async def plan_symbol(toolkit: Toolkit, instrument: Instrument, wanted: Wanted) -> list[SeriesPlan]:
+    """The requests that would complete *wanted* now, per series asked of the vendor.
+
+    Raises HorizonExceeded for dates the trading calendar does not know.
+    """
+    sessions = toolkit.sessions[instrument.calendar]
+    sessions.indices(wanted.dates.start, wanted.dates.end + timedelta(days=1))
+    now = toolkit.clock.now()
+    plans = []
+    for timeframe in fetched_timeframes(wanted.timeframes, derive=wanted.derive):
+        span = wanted_range(wanted.dates, wanted.timeframes, timeframe, instrument.zone)
+        settled = sessions.settled_until_ms(timeframe, now, toolkit.delay(instrument))
+        rows = await toolkit.store.read_ledger(instrument.symbol, timeframe, *span)
+        missing = missing_ranges(span, settled, covered(rows, now))
+        plans.append(SeriesPlan(timeframe, windows(missing, timeframe, instrument, sessions), span, settled))
+    return plans
+
+
+async def backfill_symbol(
+    toolkit: Toolkit, instrument: Instrument, wanted: Wanted, outcome: SymbolOutcome, progress: Progress
+) -> None:
+    """Fetch and store what is missing of *wanted*; a failure of one request leaves the others going.
+
+    *outcome* is filled while it goes, so that an interrupted run knows how far it came.
+    Raises KeyRefused and DatabaseError, which concern every symbol; what concerns this one is in the outcome.
+    """
+    plans = await plan_symbol(toolkit, instrument, wanted)
+    progress.planned(instrument.symbol, sum(len(plan.windows) for plan in plans))
+    run = _SymbolRun(toolkit, instrument, wanted, outcome, progress)
+    work = [(plan, window) for plan in plans for window in plan.windows]
+    for plan in plans:
+        run.outcome(plan.timeframe).windows = len(plan.windows)
+    await run_bounded(work, run.window, limit=toolkit.windows_at_once)
+    await run.settle(plans)
+    progress.symbol_done(outcome)
+
+
+@dataclass(slots=True)
+class _SymbolRun:
+    """One symbol while it is being fetched: where its windows report to."""
+
+    toolkit: Toolkit
+    instrument: Instrument
+    wanted: Wanted
+    symbol_outcome: SymbolOutcome
+    progress: Progress
+    fetched: dict[Timeframe, SeriesOutcome] = field(default_factory=dict)
+
+    @property
+    def sessions(self) -> SessionTable:
+        return self.toolkit.sessions[self.instrument.calendar]
+
+    def outcome(self, timeframe: Timeframe) -> SeriesOutcome:
+        """What is known of a series so far; one that was fetched only to derive from is not reported."""
+        if timeframe not in self.fetched:
+            outcome = self.fetched[timeframe] = SeriesOutcome(self.instrument.symbol, timeframe)
+            if timeframe in self.wanted.timeframes:
+                self.symbol_outcome.series.append(outcome)
+        return self.fetched[timeframe]
+
+    async def window(self, work: tuple[SeriesPlan, Window]) -> None:
+        """One request with its further pages; its failure is noted, not passed on."""
+        plan, window = work
+        outcome = self.outcome(window.timeframe)
+        started = self.toolkit.clock.monotonic()
+        try:
+            async with self.toolkit.in_flight:
+                await self._fetch(window, outcome)
+        except KeyRefused:
+            raise
+        except BudgetSpent:
+            outcome.windows_left += 1
+        except NotEntitled as error:
+            outcome.windows_refused += 1
+            outcome.error = outcome.error or str(error)
+            await self.toolkit.store.write_not_entitled(
+                self.instrument, window.timeframe, (window.start_ms, window.end_ms), self.toolkit.clock.now()
+            )
+        except VendorError as error:
+            outcome.windows_failed += 1
+            outcome.error = outcome.error or _shown(error)
+        finally:
+            outcome.seconds += self.toolkit.clock.monotonic() - started
+            self.progress.window_done(self.instrument.symbol)
+
+    async def _fetch(self, window: Window, outcome: SeriesOutcome) -> None:
+        async with prefetch(self._pages(window)) as coming:
+            async for page in coming:
+                outcome.requests += 1
+                await self._store(window.timeframe, page, outcome)
+
+    async def _pages(self, window: Window) -> AsyncGenerator[Page, None]:
+        """The pages of *window*, the time until each arrives counted as waiting for the vendor."""
+        pages = self.toolkit.vendor.pages(self.instrument, window.timeframe, window.start_ms, window.end_ms)
+        async with aclosing(pages):
+            while True:
+                with self.toolkit.api_busy.task():
+                    page = await anext(pages, None)
+                if page is None:
+                    return
+                yield page
+
+    async def _store(self, timeframe: Timeframe, page: Page, outcome: SeriesOutcome) -> None:
+        outcome.duplicates += page.duplicates
+        outcome.refused.extend(page.refused)
+        answer = self._answer(timeframe, page)
+        if answer is None:
+            return
+        for written_timeframe, written in (
+            await self.toolkit.store.write_answer(answer, self.sessions, derive=self.wanted.derive)
+        ).items():
+            self._count(written_timeframe, written)
+
+    def _answer(self, timeframe: Timeframe, page: Page) -> Answer | None:
+        """The page as far as it has settled by the vendor's clock too; None if nothing of it has."""
+        now = min(self.toolkit.clock.now(), page.vendor_now or self.toolkit.clock.now())
+        settled = self.sessions.settled_until_ms(timeframe, now, self.toolkit.delay(self.instrument))
+        end = min(page.end_ms, settled)
+        if end <= page.start_ms:
+            return None
+        bars = page.bars.between(page.start_ms, end)
+        holes = _windows_of([bar.t for bar in page.refused], timeframe, self.instrument.zone)
+        return Answer(self.instrument, timeframe, page.start_ms, end, bars, holes, now)
+
+    def _count(self, timeframe: Timeframe, written: Written) -> None:
+        outcome = self.outcome(timeframe)
+        outcome.received += written.received
+        outcome.inserted += written.inserted
+        outcome.updated += written.updated
+        self.progress.page_stored(self.instrument.symbol, timeframe, written.received)
+
+    async def settle(self, plans: Iterable[SeriesPlan]) -> None:
+        """Conclude the wanted series; a derived one shares the fate of what it is made of."""
+        for plan in plans:
+            self.outcome(plan.timeframe).settle()
+        for timeframe in self.wanted.timeframes:
+            outcome = self.outcome(timeframe)
+            if timeframe not in {plan.timeframe for plan in plans}:
+                base = self.outcome(timeframe.base)
+                outcome.status, outcome.error = base.status, base.error
+            outcome.bars, outcome.first, outcome.last = await self.toolkit.store.audited_bars(
+                self.instrument, timeframe, self.wanted.dates
+            )
+        self.symbol_outcome.series.sort(key=lambda series: series.timeframe.step_ms)
+
+
+def _shown(error: BackfillError) -> str:
+    return f"{error} ({error.hint})" if error.hint else str(error)
+
+
+def _windows_of(stamps: list[int], timeframe: Timeframe, zone: str) -> tuple[Range, ...]:
+    """The windows of *timeframe* that hold these stamps, which may lie off the grid."""
+    starts = window_starts(np.array(stamps, np.int64), timeframe, zone)
+    return tuple(zip(starts.tolist(), window_ends(starts, timeframe, zone).tolist(), strict=True))

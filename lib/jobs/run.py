@@ -1,0 +1,224 @@
+"""One run over many symbols: who goes when, what came of it, and the audit that is written whatever happens."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from lib.audit import Audit, Config, RunFacts, build_audit, requests, timing
+from lib.clock import Clock, to_ms
+from lib.concurrency import run_bounded
+from lib.errors import BackfillError, DatabaseError, HorizonExceeded, UsageError
+from lib.jobs.ohlcv import Progress, SeriesPlan, Wanted, backfill_symbol, plan_symbol
+from lib.jobs.symbols import resolve
+from lib.outcome import RunStatus, SymbolOutcome, exit_status, run_status
+from lib.plan import DateRange, last_days
+from lib.settings import Settings
+from lib.symbols import Instrument
+from lib.timeframe import Timeframe
+from lib.wiring import Toolkit
+from lib.zones import NEW_YORK, local_date
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """Who runs at the same time.
+
+    Adaptive: as soon as one symbol is done the next begins, *concurrent* at a time; the vendor's limit is the
+    only brake. Staggered: groups of *concurrent*, their starts *stagger_seconds* apart, and
+    *group_pause_seconds* between groups.
+    """
+
+    concurrent: int = 3
+    staggered: bool = False
+    stagger_seconds: float = 5.0
+    group_pause_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for. *days* or *start*..*end*; *timeframes* None: each symbol's own."""
+
+    timeframes: tuple[Timeframe, ...] | None
+    days: int | None
+    start: date | None
+    end: date | None
+    derive: bool = True
+
+    def dates(self, now: datetime, zone: str) -> DateRange:
+        """The dates asked for, as seen from *now* in *zone*."""
+        today = local_date(to_ms(now), zone)
+        if self.start is None:
+            return last_days(self.days or 1, today)
+        return DateRange(self.start, self.end or today)
+
+    def of(self, instrument: Instrument, now: datetime) -> Wanted:
+        """What this asks of one instrument."""
+        dates = self.dates(now, instrument.zone)
+        return Wanted(dates, self.timeframes or instrument.timeframes, self.derive)
+
+
+@dataclass(slots=True)
+class Report:
+    """A run as it goes and as it ended; the audit is made from it."""
+
+    run_id: str
+    script: str
+    settings: Settings
+    request: Request
+    pacing: Pacing
+    clock: Clock
+    started_at: datetime
+    began: float
+    outcomes: list[SymbolOutcome] = field(default_factory=list)
+    interrupted: bool = False
+    error: BackfillError | None = None
+
+    @property
+    def status(self) -> RunStatus:
+        if self.interrupted:
+            return RunStatus.INTERRUPTED
+        return RunStatus.FAILED if self.error else run_status(self.outcomes)
+
+    @property
+    def exit_status(self) -> int:
+        """Of a run that was not interrupted."""
+        return self.error.exit_status if self.error else exit_status(self.status, self.outcomes)
+
+    def audit(self, toolkit: Toolkit | None) -> Audit:
+        """The document of the run as it stands; *toolkit* None if it could not be opened."""
+        return build_audit(
+            RunFacts(
+                run_id=self.run_id,
+                status=self.status,
+                config=self._config(),
+                outcomes=self.outcomes,
+                timing=timing(self.clock.monotonic() - self.began, *_seconds(toolkit)),
+                requests=_requests(toolkit),
+            ),
+            self.clock.now(),
+            self.settings.api_key,
+        )
+
+    def _config(self) -> Config:
+        dates = self.request.dates(self.started_at, NEW_YORK)
+        seen = {series.timeframe for outcome in self.outcomes for series in outcome.series}
+        return {
+            "symbols": [outcome.symbol for outcome in self.outcomes],
+            "timeframes": [str(tf) for tf in Timeframe if tf in (self.request.timeframes or seen)],
+            "start": dates.start.isoformat(),
+            "end": dates.end.isoformat(),
+            "max_concurrent": self.pacing.concurrent,
+            "pacing": "staggered" if self.pacing.staggered else "adaptive",
+            "database": self.settings.database_name,
+        }
+
+
+def _seconds(toolkit: Toolkit | None) -> tuple[float, float, float]:
+    if toolkit is None:
+        return 0.0, 0.0, 0.0
+    return toolkit.api_busy.seconds, toolkit.store.busy.seconds, toolkit.vendor.counters.decode_seconds
+
+
+def _requests(toolkit: Toolkit | None) -> Any:
+    if toolkit is None:
+        return requests(total=0, pages=0, retries=0, rate_limited=0, failed=0)
+    counters = toolkit.vendor.counters
+    return requests(
+        total=counters.total_requests,
+        pages=counters.pages,
+        retries=counters.retries,
+        rate_limited=counters.rate_limited_count,
+        failed=counters.failed,
+    )
+
+
+def new_report(script: str, settings: Settings, request: Request, pacing: Pacing, clock: Clock) -> Report:
+    """A run that begins now, under a name that sorts by time."""
+    now = clock.now()
+    run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    return Report(run_id, script, settings, request, pacing, clock, now, clock.monotonic())
+
+
+async def carry_out(
+    toolkit: Toolkit,
+    names: Sequence[str] | None,
+    report: Report,
+    progress: Progress,
+    arguments: Mapping[str, Any],
+) -> Audit:
+    """The whole run on an open toolkit, recorded in the database from its start to its audit.
+
+    What ends the run early (a signal, a refused key, the database) is noted in *report*, not raised.
+    Raises UsageError only.
+    """
+    try:
+        await toolkit.store.start_run(report.run_id, report.script, report.started_at, arguments)
+        instruments, unknown = await resolve(toolkit, names)
+        report.outcomes.extend(unknown)
+        await backfill(toolkit, instruments, report, progress)
+    except asyncio.CancelledError:
+        report.interrupted = True
+    except UsageError:
+        raise
+    except BackfillError as error:
+        report.error = error
+    audit = report.audit(toolkit)
+    if not isinstance(report.error, DatabaseError):
+        await toolkit.store.finish_run(report.run_id, toolkit.clock.now(), report.status, audit)
+    return audit
+
+
+async def plan(
+    toolkit: Toolkit, names: Sequence[str] | None, request: Request
+) -> dict[str, list[SeriesPlan] | None]:
+    """What a run would ask, by symbol; None for a symbol that would first be looked up. Sends nothing."""
+    known = {i.symbol: i for i in await toolkit.store.instruments(names)}
+    out: dict[str, list[SeriesPlan] | None] = {}
+    for name in names if names is not None else known:
+        instrument = known.get(name)
+        now = toolkit.clock.now()
+        out[name] = (
+            await plan_symbol(toolkit, instrument, request.of(instrument, now)) if instrument else None
+        )
+    return out
+
+
+async def backfill(
+    toolkit: Toolkit, instruments: Sequence[Instrument], report: Report, progress: Progress
+) -> None:
+    """Run all *instruments*; one symbol's failure never stops another. Fills *report* as it goes."""
+
+    async def one(instrument: Instrument) -> None:
+        outcome = SymbolOutcome(instrument.symbol)
+        report.outcomes.append(outcome)
+        wanted = report.request.of(instrument, toolkit.clock.now())
+        try:
+            await backfill_symbol(toolkit, instrument, wanted, outcome, progress)
+        except HorizonExceeded as error:
+            outcome.error = f"{error} ({error.hint})"
+            progress.symbol_done(outcome)
+
+    if report.pacing.staggered:
+        await _in_groups(toolkit.clock, instruments, one, report.pacing)
+    else:
+        await run_bounded(instruments, one, limit=report.pacing.concurrent)
+
+
+async def _in_groups(
+    clock: Clock,
+    instruments: Sequence[Instrument],
+    one: Callable[[Instrument], Awaitable[None]],
+    pacing: Pacing,
+) -> None:
+    async def delayed(numbered: tuple[int, Instrument]) -> None:
+        await clock.sleep(numbered[0] * pacing.stagger_seconds)
+        await one(numbered[1])
+
+    for first in range(0, len(instruments), pacing.concurrent):
+        if first:
+            await clock.sleep(pacing.group_pause_seconds)
+        group = instruments[first : first + pacing.concurrent]
+        await run_bounded(enumerate(group), delayed, limit=len(group))

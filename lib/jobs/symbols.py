@@ -1,0 +1,50 @@
+"""From the symbols a user names to instruments: tracked ones at once, others looked up at the vendor."""
+
+from collections.abc import Sequence
+
+from lib.errors import NotFound, SymbolUnknown
+from lib.outcome import SymbolOutcome
+from lib.symbols import Instrument
+from lib.wiring import Toolkit
+
+
+async def resolve(
+    toolkit: Toolkit, names: Sequence[str] | None
+) -> tuple[list[Instrument], list[SymbolOutcome]]:
+    """The instruments of *names* (None: every active one), and an outcome for each name that is none.
+
+    A name that is not tracked is looked up once at the vendor and tracked from then on.
+    """
+    known = {i.symbol: i for i in await toolkit.store.instruments(names)}
+    instruments, failed = [], []
+    for name in names if names is not None else known:
+        try:
+            instruments.append(known.get(name) or await look_up(toolkit, name))
+        except SymbolUnknown as error:
+            failed.append(SymbolOutcome(name, error=f"{error} ({error.hint})"))
+    return instruments, failed
+
+
+async def look_up(toolkit: Toolkit, symbol: str, vendor_ticker: str | None = None) -> Instrument:
+    """Ask the vendor what *symbol* is and track it.
+
+    *vendor_ticker*: what the vendor calls it, if it is another name than the one typed.
+    Raises SymbolUnknown if the vendor does not know it or it is of a class this toolkit does not store.
+    """
+    try:
+        details = await toolkit.vendor.ticker_details(vendor_ticker or symbol)
+    except NotFound as error:
+        raise SymbolUnknown(f"the vendor does not know the symbol {symbol}") from error
+    if details.asset_class is None:
+        raise SymbolUnknown(
+            f"{symbol} is of the market {details.market!r}", hint="stocks, ETFs and coins are kept; others are not"
+        )
+    instrument = Instrument(
+        symbol,
+        details.asset_class,
+        details.vendor_ticker,
+        listed_from=details.listed_from,
+        listed_until=details.listed_until,
+    )
+    await toolkit.store.register(instrument)
+    return instrument

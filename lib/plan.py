@@ -1,0 +1,137 @@
+"""What to ask the vendor: from what is wanted and what is covered to the fewest request windows. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from lib.coverage import Range, clip, subtract
+from lib.errors import UsageError
+from lib.sessions import SessionTable
+from lib.symbols import Instrument
+from lib.timeframe import Timeframe
+from lib.zones import ceil_to_window, day_number, local_days, midnight_ms, midnights, sunday_of
+
+PAGE_BASE_BARS = 50_000  # the vendor's limit of a page, in minute or day bars
+WINDOW_BASE_BARS = 45_000  # what a window is sized for, so that it fits one page
+
+
+@dataclass(frozen=True, slots=True)
+class DateRange:
+    """Inclusive dates as the user gives them: New York's for stocks and ETFs, UTC's for coins."""
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.end < self.start:
+            raise UsageError(f"the range ends ({self.end}) before it starts ({self.start})")
+
+
+def last_days(days: int, today: date) -> DateRange:
+    """The last *days* calendar days, *today* included."""
+    if days < 1:
+        raise UsageError(f"--days {days} asks for nothing", hint="give 1 or more")
+    return DateRange(today - timedelta(days=days - 1), today)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One request: bars of *timeframe* that start in [start_ms, end_ms)."""
+
+    timeframe: Timeframe
+    start_ms: int
+    end_ms: int
+    base_bars: int  # estimated, never less than what a liquid name has
+
+
+def fetched_timeframes(wanted: Iterable[Timeframe], *, derive: bool) -> tuple[Timeframe, ...]:
+    """Which timeframes are asked of the vendor so that all *wanted* ones can be had."""
+    needed = {tf.base if derive else tf for tf in wanted}
+    return tuple(tf for tf in Timeframe if tf in needed)
+
+
+def wanted_range(dates: DateRange, wanted: Iterable[Timeframe], fetched: Timeframe, zone: str) -> Range:
+    """The instants for which bars of *fetched* are needed to have the *wanted* timeframes of *dates*.
+
+    Whole weeks, Sunday to Saturday, where a week is wanted that is built from *fetched*.
+    """
+    start, end = dates.start, dates.end + timedelta(days=1)
+    if Timeframe.W1 in wanted and fetched.base is Timeframe.D1:
+        start, end = sunday_of(start), sunday_of(end + timedelta(days=6))
+    return (
+        ceil_to_window(midnight_ms(start, zone), fetched, zone),
+        ceil_to_window(midnight_ms(end, zone), fetched, zone),
+    )
+
+
+def missing_ranges(wanted: Range, settled_until_ms: int, covered: Iterable[Range]) -> list[Range]:
+    """What of *wanted* has settled and is not *covered*. All ends lie on the grid of the timeframe, so that
+    the vendor, who counts windows from where a request starts, answers on that grid. (gap-model §3.8)"""
+    return subtract(clip([wanted], wanted[0], settled_until_ms), covered)
+
+
+def windows(
+    missing: Sequence[Range], timeframe: Timeframe, instrument: Instrument, sessions: SessionTable
+) -> list[Window]:
+    """The fewest windows that hold *missing*, none over ``WINDOW_BASE_BARS`` base bars.
+
+    Greedy from the left: a window opens at the first missing instant and takes in every following missing
+    range while it fits; asking a little of what is covered again is cheaper than another request. Ranges too
+    long for one window are split where a session ends. (gap-model §3.10)
+    """
+    counter = _BaseBars(timeframe, instrument, sessions)
+    out: list[Range] = []
+    for start, end in (piece for r in missing for piece in counter.split(r)):
+        if out and counter.count(out[-1][0], end) <= WINDOW_BASE_BARS:
+            out[-1] = (out[-1][0], end)
+        else:
+            out.append((start, end))
+    return [Window(timeframe, start, end, counter.count(start, end)) for start, end in out]
+
+
+class _BaseBars:
+    """Estimates the base bars of a range of one series: at most what a liquid name has."""
+
+    def __init__(self, timeframe: Timeframe, instrument: Instrument, sessions: SessionTable) -> None:
+        self._zone = instrument.zone
+        self._timeframe = timeframe
+        if timeframe.base is Timeframe.D1:
+            self._starts = midnights(sessions.days, self._zone)
+            self._each = np.ones(len(sessions.days), np.int64)
+        else:
+            self._starts = sessions.extended_open_ms
+            self._each = (sessions.extended_close_ms - sessions.extended_open_ms) // Timeframe.M1.step_ms
+        self._total = np.r_[0, np.cumsum(self._each)]
+
+    def count(self, start_ms: int, end_ms: int) -> int:
+        first = max(0, int(np.searchsorted(self._starts, start_ms, side="right")) - 1)
+        last = int(np.searchsorted(self._starts, end_ms, side="left"))
+        return int(self._total[max(first, last)] - self._total[first])
+
+    def split(self, piece: Range) -> list[Range]:
+        """*piece* cut at local midnights into parts of at most ``WINDOW_BASE_BARS``."""
+        start, end = piece
+        out: list[Range] = []
+        while start < end:
+            cut = min(end, self._furthest(start))
+            out.append((start, cut))
+            start = cut
+        return out
+
+    def _furthest(self, start_ms: int) -> int:
+        """The latest local midnight at which a window opened at *start_ms* is still small enough."""
+        first = max(0, int(np.searchsorted(self._starts, start_ms, side="right")) - 1)
+        fits = int(np.searchsorted(self._total, self._total[first] + WINDOW_BASE_BARS, side="right")) - 1
+        if fits >= len(self._starts):
+            return 2**62
+        day = local_days(self._starts[fits : fits + 1], self._zone)
+        return ceil_to_window(int(midnights(day, self._zone)[0]), self._timeframe, self._zone)
+
+
+def session_days(sessions: SessionTable, dates: DateRange) -> range:
+    """Indices of the sessions of *dates* in *sessions*."""
+    first = int(np.searchsorted(sessions.days, day_number(dates.start)))
+    last = int(np.searchsorted(sessions.days, day_number(dates.end), side="right"))
+    return range(first, last)

@@ -1,0 +1,117 @@
+"""Trying again: what is tried again, how often, and how long one waits. The only import of tenacity."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+
+from lib.clock import Clock
+from lib.errors import RateLimited, RateLimitPersists, ServiceFailed, TransientVendorError
+
+T = TypeVar("T")
+
+# A 429 counts at least this much against its bound, so that a vendor that asks for no wait at all
+# cannot keep a request going for ever.
+_LEAST_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How patiently one request is repeated.
+
+    *max_attempts* counts the first try too. The wait doubles from *first_wait_seconds* and is lengthened
+    by a random share of itself, at most *jitter*; it never exceeds *longest_wait_seconds*.
+    *rate_limit_bound_seconds*: how much pausing after 429 answers one request goes through.
+    """
+
+    max_attempts: int = 5
+    first_wait_seconds: float = 1.0
+    longest_wait_seconds: float = 300.0
+    jitter: float = 0.25
+    rate_limit_bound_seconds: float = 300.0
+
+    def wait_seconds(self, failures: int, chance: float = 0.0, asked_seconds: float = 0.0) -> float:
+        """The wait after the *failures*-th failed try, at least what the vendor asked for.
+
+        *chance* in [0, 1) decides the jitter.
+        """
+        doubled = self.first_wait_seconds * 2.0 ** min(failures - 1, 60)
+        jittered = doubled * (1.0 + self.jitter * chance)
+        return min(max(jittered, asked_seconds), self.longest_wait_seconds)
+
+
+async def persist(
+    send: Callable[[], Awaitable[T]],
+    *,
+    policy: RetryPolicy,
+    clock: Clock,
+    pause_seconds: Callable[[], float],
+    on_retry: Callable[[TransientVendorError, float], None],
+    chance: Callable[[], float] = random.random,
+) -> T:
+    """What *send* returns, called again after a TransientVendorError until the policy is exhausted.
+
+    A RateLimited is no failed try: *send* is called again at once, because the rate budget inside it has
+    already stopped every sender. *pause_seconds*: how long that stop lasts from now.
+    *on_retry* is told the error and the seconds to wait before each further try.
+
+    Raises RateLimitPersists when the pauses exceed their bound, else the last error of *send*.
+    """
+    pacing = _Pacing(policy.rate_limit_bound_seconds, pause_seconds, on_retry)
+
+    def wait(state: RetryCallState) -> float:
+        return policy.wait_seconds(state.attempt_number, chance(), _asked_seconds(_error(state)))
+
+    retrying = AsyncRetrying(
+        sleep=clock.sleep,
+        stop=stop_after_attempt(policy.max_attempts),
+        wait=wait,
+        retry=retry_if_exception_type(TransientVendorError),
+        before_sleep=lambda state: on_retry(_error(state), state.upcoming_sleep),
+        reraise=True,
+    )
+    return await retrying(pacing.send, send)
+
+
+class _Pacing:
+    """The 429 answers of one request, over all its tries."""
+
+    def __init__(
+        self,
+        bound_seconds: float,
+        pause_seconds: Callable[[], float],
+        on_retry: Callable[[TransientVendorError, float], None],
+    ) -> None:
+        self._bound_seconds = bound_seconds
+        self._pause_seconds = pause_seconds
+        self._on_retry = on_retry
+        self._paused_seconds = 0.0
+
+    async def send(self, send: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                return await send()
+            except RateLimited as limited:
+                self._on_retry(limited, self._next_pause(limited))
+
+    def _next_pause(self, limited: RateLimited) -> float:
+        pause = max(self._pause_seconds(), _LEAST_PAUSE_SECONDS)
+        if self._paused_seconds + pause > self._bound_seconds:
+            raise RateLimitPersists(
+                f"{limited}; {self._paused_seconds:.0f} s of waiting did not help, "
+                f"{pause:.0f} s more would exceed the bound of {self._bound_seconds:.0f} s"
+            ) from limited
+        self._paused_seconds += pause
+        return pause
+
+
+def _error(state: RetryCallState) -> TransientVendorError:
+    error = state.outcome.exception() if state.outcome is not None else None
+    assert isinstance(error, TransientVendorError)
+    return error
+
+
+def _asked_seconds(error: TransientVendorError) -> float:
+    return (error.retry_after_seconds or 0.0) if isinstance(error, ServiceFailed) else 0.0

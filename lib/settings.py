@@ -1,0 +1,140 @@
+"""The settings: one frozen object, read once from the environment and validated at birth."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from lib.errors import UsageError
+
+DEFAULT_BASE_URL = "https://api.massive.com"
+ROOT_HOME = Path("/var/lib/market-backfill")
+
+
+class Secret:
+    """A text that never shows itself: ``reveal()`` is the only way to it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment decides; options typed on the command line are applied on top.
+
+    *database_url* None means the embedded server under *home*. *base_url* has no trailing slash.
+    """
+
+    home: Path
+    api_key: Secret = field(default_factory=lambda: Secret(""))
+    base_url: str = DEFAULT_BASE_URL
+    database_url: str | None = None
+
+    @property
+    def database_name(self) -> str:
+        """The database in use as people may see it: without its password."""
+        if self.database_url is None:
+            return f"embedded ({self.home})"
+        return without_password(self.database_url)
+
+
+def without_password(url: str) -> str:
+    """*url* with the password and the query (which may hold one) left out."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.port:
+        host = f"{host}:{parts.port}"
+    if parts.username:
+        host = f"{parts.username}@{host}"
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def load_settings(
+    environment: Mapping[str, str] | None = None,
+    *,
+    database_url: str | None = None,
+    script_folder: Path | None = None,
+) -> Settings:
+    """Settings from *environment* (default: the process's, completed by a ``.env`` file).
+
+    ``.env`` is read from the working folder, else from *script_folder*: cron's working folder is not the
+    checkout. What the environment itself sets wins over the file. *database_url*: from the command line.
+
+    Raises UsageError for a value that cannot be used.
+    """
+    values = dict(_dotenv(script_folder) if environment is None else {})
+    values.update({k: v for k, v in (os.environ if environment is None else environment).items() if v})
+    return Settings(
+        home=_home(values),
+        api_key=Secret(_header_safe(values.get("POLYGON_API_KEY") or values.get("MASSIVE_API_KEY") or "")),
+        base_url=_base_url(
+            values.get("POLYGON_BASE_URL") or values.get("MASSIVE_BASE_URL") or DEFAULT_BASE_URL
+        ),
+        database_url=_database_url(database_url or values.get("DATABASE_URL")),
+    )
+
+
+def _dotenv(script_folder: Path | None) -> dict[str, str]:
+    from dotenv import dotenv_values
+
+    for folder in (Path.cwd(), script_folder):
+        if folder and (folder / ".env").is_file():
+            return {k: v for k, v in dotenv_values(folder / ".env").items() if v}
+    return {}
+
+
+def _home(values: Mapping[str, str]) -> Path:
+    if values.get("BACKFILL_HOME"):
+        return Path(values["BACKFILL_HOME"]).expanduser().resolve()
+    # Root's own folder is private, and PostgreSQL, which must not run as root, could not enter it.
+    return ROOT_HOME if os.geteuid() == 0 else Path("~/.local/share/market-backfill").expanduser()
+
+
+def _header_safe(key: str) -> str:
+    key = key.strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise UsageError(
+            "the API key holds characters no key has", hint="check POLYGON_API_KEY: one line, no spaces"
+        )
+    return key
+
+
+def _base_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        raise UsageError(
+            f"{without_password(url)!r} is not a base URL",
+            hint="POLYGON_BASE_URL looks like https://api.massive.com",
+        )
+    return url.rstrip("/")
+
+
+def _database_url(url: str | None) -> str | None:
+    if url is None:
+        return None
+    if urlsplit(url).scheme not in ("postgres", "postgresql"):
+        raise UsageError(
+            "the database URL is not a PostgreSQL URL",
+            hint="DATABASE_URL looks like postgresql://user@host/name",
+        )
+    return url

@@ -1,0 +1,180 @@
+"""The write path: an answer of the vendor becomes bars, derived bars, ledger and audit, all or nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+import numpy as np
+
+from lib.bars import Bars
+from lib.coverage import LedgerRow, Range, answered, clip, subtract, union
+from lib.rollup import roll_up
+from lib.sessions import SessionTable
+from lib.store.bars import (
+    DERIVED,
+    VENDOR,
+    Series,
+    Written,
+    merged,
+    read_bars,
+    timeframes_with_rows,
+    write_bars,
+)
+from lib.store.ledger import read_ledger, write_ledger
+from lib.store.locks import lock_series
+from lib.store.session_counts import audited, count_by_day, read_counts, whole_days, write_counts
+from lib.symbols import Instrument
+from lib.timeframe import Timeframe
+from lib.verification import ledger_rows, not_entitled_row, units_of
+from lib.zones import ceil_to_window, floor_to_window, local_days, midnights
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the vendor answered for bars of *timeframe* that start in [start_ms, end_ms).
+
+    *holes*: ranges in it that hold refused bars and are not covered by this answer. *fetched_at*: now, by
+    the earlier of our clock and the vendor's.
+    """
+
+    instrument: Instrument
+    timeframe: Timeframe
+    start_ms: int
+    end_ms: int
+    bars: Bars
+    holes: tuple[Range, ...]
+    fetched_at: datetime
+
+
+async def write_answer(
+    connection: asyncpg.Connection, answer: Answer, sessions: SessionTable, *, derive: bool
+) -> dict[Timeframe, Written]:
+    """Store *answer* and what follows from it; all or nothing. Counts per timeframe written.
+
+    With *derive*, longer bars are rolled up from the stored minutes or days for every window that the
+    ledger, this answer included, covers whole: a window may span pages, requests and runs.
+    """
+    async with connection.transaction():
+        return await _Writing(connection, answer, sessions, derive).run()
+
+
+async def write_not_entitled(
+    connection: asyncpg.Connection,
+    instrument: Instrument,
+    timeframe: Timeframe,
+    refused: Range,
+    now: datetime,
+) -> None:
+    """Record that the plan does not include *refused* of one series; what was answered before stands."""
+    series = Series(instrument.symbol, timeframe)
+    async with connection.transaction():
+        await lock_series(connection, instrument.symbol, timeframe.base)
+        stored = await read_ledger(connection, series, *refused)
+        standing = [(row.start_ms, row.end_ms) for row in stored if row.stands(now)]
+        rows = [not_entitled_row(piece, now) for piece in subtract([refused], standing)]
+        await write_ledger(connection, series, stored, rows)
+
+
+class _Writing:
+    """One transaction of the write path; the steps share what they read."""
+
+    def __init__(
+        self, connection: asyncpg.Connection, answer: Answer, sessions: SessionTable, derive: bool
+    ) -> None:
+        self._connection = connection
+        self._answer = answer
+        self._sessions = sessions
+        self._symbol = answer.instrument.symbol
+        self._zone = answer.instrument.zone
+        self._derived = answer.timeframe.derived if derive else ()
+        self._reach = self._days_touched()
+        self._before: dict[Timeframe, Bars] = {}
+        self._after: dict[Timeframe, Bars] = {}
+
+    def _days_touched(self) -> Range:
+        """The answered range, widened to the windows derived from it and then to whole local days."""
+        start, end = self._answer.start_ms, self._answer.end_ms
+        for timeframe in self._derived:
+            start = min(start, floor_to_window(self._answer.start_ms, timeframe, self._zone))
+            end = max(end, ceil_to_window(self._answer.end_ms, timeframe, self._zone))
+        first, last = local_days(np.array([start, end - 1], np.int64), self._zone)
+        bounds = midnights(np.array([first, last + 1], np.int64), self._zone)
+        return int(bounds[0]), int(bounds[1])
+
+    async def run(self) -> dict[Timeframe, Written]:
+        answer = self._answer
+        await lock_series(self._connection, self._symbol, answer.timeframe.base)
+        await self._read_before()
+        ledger = await read_ledger(self._connection, self._series(answer.timeframe), *self._reach)
+        written = {answer.timeframe: await self._write(answer.timeframe, answer.bars, VENDOR)}
+        complete = self._complete(ledger)
+        for timeframe in self._derived:
+            written[timeframe] = await self._write(timeframe, self._roll_up(timeframe, complete), DERIVED)
+        await self._write_ledger(ledger)
+        await self._write_audit()
+        return written
+
+    def _series(self, timeframe: Timeframe) -> Series:
+        return Series(self._symbol, timeframe)
+
+    async def _read_before(self) -> None:
+        timeframes = (self._answer.timeframe, *self._derived)
+        present = await timeframes_with_rows(self._connection, self._symbol, timeframes, *self._reach)
+        for timeframe in timeframes:
+            self._before[timeframe] = (
+                await read_bars(self._connection, self._series(timeframe), *self._reach)
+                if timeframe in present
+                else Bars.empty()
+            )
+
+    async def _write(self, timeframe: Timeframe, bars: Bars, source: str) -> Written:
+        stored = self._before[timeframe]
+        self._after[timeframe] = merged(stored, bars)
+        return await write_bars(
+            self._connection,
+            self._series(timeframe),
+            bars,
+            stored,
+            source=source,
+            fetched_at=self._answer.fetched_at,
+        )
+
+    def _complete(self, ledger: Sequence[LedgerRow]) -> list[Range]:
+        """What the ledger covers once this answer is in it, within the days touched."""
+        answer = self._answer
+        both = union([*answered(ledger), (answer.start_ms, answer.end_ms)])
+        return clip(subtract(both, answer.holes), *self._reach)
+
+    def _roll_up(self, timeframe: Timeframe, complete: Sequence[Range]) -> Bars:
+        """The complete windows of *timeframe* that share an instant with the answer."""
+        start = floor_to_window(self._answer.start_ms, timeframe, self._zone)
+        end = ceil_to_window(self._answer.end_ms, timeframe, self._zone)
+        base = self._after[self._answer.timeframe].between(start, end)
+        return roll_up(base, timeframe, self._zone, complete)
+
+    async def _write_ledger(self, stored: Sequence[LedgerRow]) -> None:
+        answer = self._answer
+        touching = [row for row in stored if row.start_ms <= answer.end_ms and row.end_ms >= answer.start_ms]
+        rows = ledger_rows(
+            units_of(self._sessions, answer.timeframe),
+            (answer.start_ms, answer.end_ms),
+            answer.bars.t,
+            answer.holes,
+            touching,
+            answer.fetched_at,
+        )
+        await write_ledger(self._connection, self._series(answer.timeframe), touching, rows, answer.holes)
+
+    async def _write_audit(self) -> None:
+        first, last = (int(d) for d in local_days(np.array(self._reach, np.int64), self._zone))
+        stored = await read_counts(self._connection, self._symbol, tuple(self._after), first, last - 1)
+        whole = whole_days(self._answer.start_ms, self._answer.end_ms, self._zone)
+        for timeframe, after in self._after.items():
+            counts = audited(
+                count_by_day(self._before[timeframe], timeframe, self._sessions),
+                count_by_day(after, timeframe, self._sessions),
+                stored[timeframe],
+                whole,
+            )
+            await write_counts(self._connection, self._symbol, timeframe, counts)

@@ -1,0 +1,161 @@
+"""Bars of ``market_data``: read as columns, written by what is new and what has changed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+import numpy as np
+
+from lib import sql
+from lib.bars import NO_TRADES, Bars
+from lib.clock import from_ms, to_ms
+from lib.store import binary
+from lib.store.binary import Field
+from lib.timeframe import Timeframe
+
+VENDOR, DERIVED = "polygon", "derived"
+
+_NUMBERS = ("open", "high", "low", "close", "volume", "vwap")
+_READ = (Field("timestamp", ">i8"), *(Field(name, ">f8") for name in _NUMBERS), Field("trades", ">i8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One symbol and timeframe."""
+
+    symbol: str
+    timeframe: Timeframe
+
+
+@dataclass(slots=True)
+class Written:
+    """Bars of one series: *received*, and of those new, changed and equal to what was stored."""
+
+    received: int = 0
+    inserted: int = 0
+    updated: int = 0
+
+    def add(self, other: "Written") -> None:
+        self.received += other.received
+        self.inserted += other.inserted
+        self.updated += other.updated
+
+
+async def timeframes_with_rows(
+    connection: asyncpg.Connection, symbol: str, timeframes: tuple[Timeframe, ...], start_ms: int, end_ms: int
+) -> set[Timeframe]:
+    """Which of *timeframes* have any bar in [start_ms, end_ms)."""
+    rows = await connection.fetch(
+        sql.load("series_with_rows"), symbol, list(timeframes), from_ms(start_ms), from_ms(end_ms)
+    )
+    return {Timeframe(row["timeframe"]) for row in rows}
+
+
+async def read_bars(connection: asyncpg.Connection, series: Series, start_ms: int, end_ms: int) -> Bars:
+    """The stored bars of *series* that start in [start_ms, end_ms), oldest first."""
+    query, arguments = (
+        sql.load("read_bars"),
+        (series.symbol, series.timeframe, from_ms(start_ms), from_ms(end_ms)),
+    )
+    data = await binary.collect(
+        lambda sink: connection.copy_from_query(query, *arguments, output=sink, format="binary")
+    )
+    rows = binary.decode(_READ, data)
+    return Bars(
+        t=rows["timestamp"].astype(np.int64) // 1000 + binary.EPOCH_MS,
+        trades=rows["trades"].astype(np.int64),
+        **{name: rows[name].astype(np.float64) for name in _NUMBERS},
+    )
+
+
+def differing(new: Bars, stored: Bars) -> tuple[Bars, Bars]:
+    """Of *new*, the bars that *stored* lacks and the bars that differ from it."""
+    if not len(stored):
+        return new, Bars.empty()
+    at = np.minimum(np.searchsorted(stored.t, new.t), len(stored) - 1)
+    known = stored.t[at] == new.t
+    old = stored.take(at)
+    same = (new.trades == old.trades) & ((new.vwap == old.vwap) | (np.isnan(new.vwap) & np.isnan(old.vwap)))
+    for name in _NUMBERS[:-1]:
+        same &= getattr(new, name) == getattr(old, name)
+    return new.take(~known), new.take(known & ~same)
+
+
+def merged(stored: Bars, new: Bars) -> Bars:
+    """*stored* with *new* put over it: what the table holds after both were written."""
+    if not len(stored):
+        return new
+    both = Bars.concat([new, stored])
+    _, first = np.unique(both.t, return_index=True)
+    return both.take(first)
+
+
+async def write_bars(
+    connection: asyncpg.Connection,
+    series: Series,
+    bars: Bars,
+    stored: Bars,
+    *,
+    source: str,
+    fetched_at: datetime,
+) -> Written:
+    """Write what of *bars* is new against *stored* or differs from it; equal bars are not touched.
+
+    *stored*: the bars of the range as they are in the table, read in this transaction. New bars are copied
+    straight into the table. Should another program have put the same keys there meanwhile, all are merged.
+    """
+    new, changed = differing(bars, stored)
+    written = Written(len(bars), len(new), len(changed))
+    if len(new):
+        try:
+            async with connection.transaction():  # a savepoint: a failed COPY aborts its transaction
+                await _copy(connection, "market_data", series, new, source, fetched_at)
+        except asyncpg.UniqueViolationError:
+            inserted, updated = await _merge(connection, series, new, source, fetched_at)
+            written.inserted, written.updated = inserted, updated + len(changed)
+    if len(changed):
+        await _merge(connection, series, changed, source, fetched_at)
+    return written
+
+
+async def _merge(
+    connection: asyncpg.Connection, series: Series, bars: Bars, source: str, fetched_at: datetime
+) -> tuple[int, int]:
+    """Bring *bars* into the table whatever is there: counts of inserted and updated rows."""
+    await connection.execute(sql.load("create_bar_stage"))
+    await _copy(connection, "bar_stage", series, bars, source, fetched_at)
+    rows = await connection.fetch(sql.load("merge_bar_stage"))
+    await connection.execute(sql.load("truncate_bar_stage"))
+    inserted = sum(row["inserted"] for row in rows)
+    return inserted, len(rows) - inserted
+
+
+async def _copy(
+    connection: asyncpg.Connection, table: str, series: Series, bars: Bars, source: str, fetched_at: datetime
+) -> None:
+    fields = _write_fields(series, source)
+    columns = {
+        "timestamp": binary.timestamps(bars.t),
+        "fetched_at": (to_ms(fetched_at) - binary.EPOCH_MS) * 1000,
+        **{name: getattr(bars, name) for name in _NUMBERS},
+        "trades": bars.trades,
+        "symbol": series.symbol.encode(),
+        "timeframe": series.timeframe.encode(),
+        "source": source.encode(),
+    }
+    nulls = {"vwap": np.isnan(bars.vwap), "trades": bars.trades == NO_TRADES}
+    parts = binary.encode(fields, columns, nulls, len(bars))
+    await connection.copy_to_table(
+        table, source=binary.stream(parts), columns=[f.name for f in fields], format="binary"
+    )
+
+
+def _write_fields(series: Series, source: str) -> tuple[Field, ...]:
+    texts = {"symbol": series.symbol, "timeframe": series.timeframe, "source": source}
+    return (
+        Field("timestamp", ">i8"),
+        Field("fetched_at", ">i8"),
+        *(Field(name, ">f8") for name in _NUMBERS),
+        Field("trades", ">i8"),
+        *(Field(name, f"S{len(text.encode())}") for name, text in texts.items()),
+    )

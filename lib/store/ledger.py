@@ -1,0 +1,61 @@
+"""The ledger ``fetch_log``: which ranges of a series the vendor has answered."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from lib import sql
+from lib.clock import from_ms, to_ms
+from lib.coverage import Answered, LedgerRow, Range, record
+from lib.store.bars import Series
+
+
+async def read_ledger(
+    connection: asyncpg.Connection, series: Series, start_ms: int, end_ms: int
+) -> list[LedgerRow]:
+    """The rows of *series* that overlap or touch [start_ms, end_ms), oldest first."""
+    rows = await connection.fetch(
+        sql.load("read_ledger"), series.symbol, series.timeframe, from_ms(start_ms), from_ms(end_ms)
+    )
+    return [
+        LedgerRow(
+            to_ms(row["range_start"]),
+            to_ms(row["range_end"]),
+            Answered(row["outcome"]),
+            row["n_bars"],
+            row["attempt"],
+            row["fetched_at"],
+            row["verify_after"],
+            row["id"],
+        )
+        for row in rows
+    ]
+
+
+async def write_ledger(
+    connection: asyncpg.Connection,
+    series: Series,
+    stored: Sequence[LedgerRow],
+    answers: Sequence[LedgerRow],
+    holes: Sequence[Range] = (),
+) -> None:
+    """Record *answers* of *series* over *stored*, the rows read for their range in this transaction.
+
+    *holes*: what the answer leaves uncovered.
+    """
+    delete, insert = record(stored, answers, holes)
+    if delete:
+        await connection.execute(sql.load("delete_ledger_rows"), delete)
+    if insert:
+        await connection.execute(
+            sql.load("insert_ledger_rows"),
+            series.symbol,
+            series.timeframe,
+            [from_ms(row.start_ms) for row in insert],
+            [from_ms(row.end_ms) for row in insert],
+            [row.outcome for row in insert],
+            [row.n_bars for row in insert],
+            [row.attempt for row in insert],
+            [row.fetched_at for row in insert],
+            [row.verify_after for row in insert],
+        )

@@ -1,0 +1,39 @@
+"""``tracked_symbols``: which instruments there are."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from lib import sql
+from lib.symbols import AssetClass, Instrument
+from lib.timeframe import Timeframe
+
+
+async def read_instruments(connection: asyncpg.Connection, symbols: Sequence[str] | None) -> list[Instrument]:
+    """The tracked instruments of these names, active or not; None: every active one."""
+    rows = await connection.fetch(sql.load("read_instruments"), None if symbols is None else list(symbols))
+    return [
+        Instrument(
+            row["symbol"],
+            AssetClass(row["asset_class"]),
+            row["vendor_ticker"],
+            tuple(tf for tf in Timeframe if tf in row["timeframes"]),
+            row["active"],
+            row["listed_from"],
+            row["listed_until"],
+        )
+        for row in rows
+    ]
+
+
+async def register(connection: asyncpg.Connection, instrument: Instrument) -> None:
+    """Track *instrument*; one that is tracked already stays as it is."""
+    await connection.execute(
+        sql.load("register_instrument"),
+        instrument.symbol,
+        instrument.asset_class,
+        instrument.vendor_ticker,
+        instrument.calendar,
+        instrument.listed_from,
+        instrument.listed_until,
+    )

@@ -1,0 +1,140 @@
+"""What the vendor answered, before its meaning: unpacking, and the error each HTTP status stands for."""
+
+import zlib
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from lib.errors import (
+    AnswerInvalid,
+    KeyRefused,
+    NotEntitled,
+    NotFound,
+    RateLimited,
+    RequestRejected,
+    RequestTimedOut,
+    ServiceFailed,
+    VendorError,
+)
+from lib.vendor.redact import Redactor, without_markup
+
+_LONGEST_ERROR_BODY = 4096  # bytes looked at; the text shown is far shorter
+_GZIP = zlib.MAX_WBITS | 16
+_GZIPPED = ("gzip", "x-gzip")
+_ENCODINGS = ("", "identity", *_GZIPPED)
+_BOM = b"\xef\xbb\xbf"
+
+_WHAT_FAILED: dict[int, tuple[type[VendorError], str]] = {
+    400: (RequestRejected, "the vendor rejected the request"),
+    401: (KeyRefused, "the vendor refused the API key"),
+    403: (NotEntitled, "the plan of this key does not include the data"),
+    404: (NotFound, "the vendor does not know what was asked for"),
+    408: (RequestTimedOut, "the vendor gave up waiting"),
+    429: (RateLimited, "the vendor's rate limit is exceeded"),
+    499: (ServiceFailed, "the vendor's service failed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer as it came off the wire.
+
+    *subject*: what was asked, as people may see it (method and path, no query). *body*: as sent, perhaps
+    compressed. *sent_at*: the vendor's own clock, from its Date header.
+    """
+
+    subject: str
+    status: int
+    body: bytes = field(repr=False)
+    encoding: str
+    sent_at: datetime | None
+    retry_after_seconds: float | None
+    redactor: Redactor
+    longest_body: int
+
+    def content(self) -> bytes:
+        """The body, unpacked, without a byte order mark.
+
+        Raises AnswerInvalid if it is packed in another way than gzip, cut, or longer than *longest_body*.
+        """
+        return self._unpacked().removeprefix(_BOM)
+
+    def invalid(self, why: str) -> AnswerInvalid:
+        """The error that says why this answer is not believed."""
+        return AnswerInvalid(f"the answer to {self.subject} cannot be used: {self.redactor.clean(why)}")
+
+    def error(self, kind: type[VendorError], what: str, text: str) -> VendorError:
+        """An error that quotes the vendor's *text*."""
+        said = self.redactor.clean(text)
+        return kind(f"{what}: {self.subject}: HTTP {self.status}{f': {said}' if said else ''}")
+
+    def not_entitled(self, text: str) -> VendorError:
+        """The error for a refusal that came under HTTP 200."""
+        return self.error(*_WHAT_FAILED[403], text)
+
+    def failure(self) -> VendorError:
+        """The error that the HTTP status, one other than 200, stands for."""
+        kind, what = self._kind()
+        error = self.error(kind, what, self._text())
+        if isinstance(error, RateLimited | ServiceFailed):
+            error.retry_after_seconds = self.retry_after_seconds
+        return error
+
+    def _kind(self) -> tuple[type[VendorError], str]:
+        if self.status >= 500:
+            return ServiceFailed, "the vendor's service failed"
+        if 300 <= self.status < 400:
+            return AnswerInvalid, "the vendor redirected the request, which is not followed"
+        if self.status < 300:
+            return AnswerInvalid, "the vendor gave an unexpected answer"
+        return _WHAT_FAILED.get(self.status, _WHAT_FAILED[400])
+
+    def _text(self) -> str:
+        try:
+            content = _unpack(self.body, self.encoding, _LONGEST_ERROR_BODY)[0].removeprefix(_BOM)
+        except zlib.error:
+            return ""
+        return said_in(content) or without_markup(content.decode("utf-8", "replace"))
+
+    def _unpacked(self) -> bytes:
+        if self.encoding not in _ENCODINGS:
+            raise self.invalid(f"its body is packed as {self.encoding!r}, which was not asked for")
+        try:
+            content, complete = _unpack(self.body, self.encoding, self.longest_body + 1)
+        except zlib.error as exc:
+            raise self.invalid(f"its gzip body is damaged ({exc})") from exc
+        if len(content) > self.longest_body:
+            raise self.too_long()
+        if not complete:
+            raise self.invalid("its gzip body is cut short")
+        return content
+
+    def too_long(self) -> AnswerInvalid:
+        """The error for a body longer than *longest_body*."""
+        return self.invalid(f"it is longer than {self.longest_body:,} bytes")
+
+
+def said_in(content: bytes) -> str:
+    """The text of ``error`` or ``message`` in a JSON object; empty if *content* is none or has neither."""
+    try:
+        document = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    if not isinstance(document, dict):
+        return ""
+    return next((str(document[name]) for name in ("error", "message") if document.get(name)), "")
+
+
+def _unpack(body: bytes, encoding: str, longest: int) -> tuple[bytes, bool]:
+    """At most *longest* bytes of the unpacked *body*, and whether its end was reached."""
+    if encoding not in _GZIPPED:
+        return body[:longest], len(body) <= longest
+    parts, length = [], 0
+    while True:  # gzip allows several members, one after the other
+        member = zlib.decompressobj(_GZIP)
+        parts.append(member.decompress(body, longest - length))
+        length += len(parts[-1])
+        body = member.unused_data
+        if not body or not member.eof or length >= longest:
+            return b"".join(parts), member.eof

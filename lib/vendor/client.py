@@ -1,0 +1,181 @@
+"""The vendor's REST interface as the toolkit uses it: bars of a range, page by page, and ticker details.
+
+Every request goes through the rate budget of the key, is tried again when the service failed, and is
+believed only if it can be the answer to what was asked. See the errors' tree for what is raised.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Self, TypeVar
+
+from lib.budget import RateBudget
+from lib.clock import Clock
+from lib.errors import AnswerInvalid, RateLimited, VendorError
+from lib.retry import RetryPolicy, persist
+from lib.settings import Secret
+from lib.symbols import Instrument
+from lib.timeframe import Timeframe
+from lib.vendor.answers import Answer
+from lib.vendor.counters import Counters
+from lib.vendor.decode import BarsAnswer, Refusal, TickerAnswer, decode
+from lib.vendor.paging import Page, PageRequest, read_page
+from lib.vendor.tickers import TickerDetails, read_ticker, ticker_path
+from lib.vendor.wire import Wire, open_wire
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 32 * 2**20  # 50,000 bars are about 5 MB
+MAX_IN_FLIGHT = 16
+_MAX_DECODING = 2
+_MAX_PAGES = 10_000
+_WORTH_A_THREAD_BYTES = 32 * 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class _Question(Generic[T]):
+    """One request and how its answer is read."""
+
+    path: str
+    query: Mapping[str, str]
+    read: Callable[[Answer], T | Refusal]
+
+
+class VendorClient:
+    """One key's conversation with the vendor. Made by ``open``; may be shared by any number of tasks."""
+
+    def __init__(self, wire: Wire, policy: RetryPolicy, max_in_flight: int) -> None:
+        self._wire = wire
+        self._policy = policy
+        # Bodies and the objects of their decoding are what takes memory: both are bounded.
+        self._in_flight = asyncio.Semaphore(max_in_flight)
+        self._decoding = asyncio.Semaphore(_MAX_DECODING)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        *,
+        base_url: str,
+        key: Secret,
+        budget: RateBudget,
+        clock: Clock,
+        policy: RetryPolicy | None = None,
+        timeout_seconds: float = 30.0,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        max_in_flight: int = MAX_IN_FLIGHT,
+    ) -> AsyncIterator[Self]:
+        """A client for the host of *base_url* (no trailing slash), closed at the end of the block.
+
+        *timeout_seconds* bounds one try from its slot in the budget to the last byte; it is of the machine's
+        time, whatever *clock* says. *max_body_bytes* bounds a body as sent and unpacked.
+        """
+        async with open_wire(
+            base_url=base_url,
+            key=key,
+            budget=budget,
+            clock=clock,
+            timeout_seconds=timeout_seconds,
+            max_body_bytes=max_body_bytes,
+            connections=max_in_flight,
+        ) as wire:
+            yield cls(wire, policy or RetryPolicy(), max_in_flight)
+
+    @property
+    def counters(self) -> Counters:
+        return self._wire.counters
+
+    async def pages(
+        self, instrument: Instrument, timeframe: Timeframe, start_ms: int, end_ms: int
+    ) -> AsyncGenerator[Page, None]:
+        """The bars that start in [start_ms, end_ms), oldest first; the pages cover it without a seam.
+
+        Both ends should lie on the grid of *timeframe*: the vendor widens a range to whole windows, and bars
+        outside of what was asked make an answer invalid.
+
+        Raises a VendorError; what was yielded before it stays true.
+        """
+        request = PageRequest(instrument, timeframe, start_ms, end_ms)
+        for _ in range(_MAX_PAGES):
+            page, following = await self._page(request)
+            yield page
+            if following is None:
+                return
+            request = following
+        raise AnswerInvalid(f"more than {_MAX_PAGES:,} pages: GET {request.path}")
+
+    async def ticker_details(self, vendor_ticker: str) -> TickerDetails:
+        """What the vendor knows of *vendor_ticker*.
+
+        Raises NotFound if it does not know it, or another VendorError.
+        """
+
+        def read(answer: Answer) -> TickerDetails | Refusal:
+            document = decode(answer, TickerAnswer)
+            return document if isinstance(document, Refusal) else read_ticker(vendor_ticker, answer, document)
+
+        return await self._ask(_Question(ticker_path(vendor_ticker), {}, read))
+
+    async def _page(self, request: PageRequest) -> tuple[Page, PageRequest | None]:
+        origin = self._wire.origin
+
+        def read(answer: Answer) -> tuple[Page, PageRequest | None] | Refusal:
+            document = decode(answer, BarsAnswer)
+            return document if isinstance(document, Refusal) else read_page(request, answer, document, origin)
+
+        page = await self._ask(_Question(request.path, request.query, read))
+        self.counters.pages += 1
+        return page
+
+    async def _ask(self, question: _Question[T]) -> T:
+        try:
+            return await self._ask_twice(question)
+        except VendorError:
+            self.counters.failed += 1
+            raise
+
+    async def _ask_twice(self, question: _Question[T]) -> T:
+        """The answer; a refusal under HTTP 200 is believed only the second time."""
+        result = await self._persist(question)
+        if isinstance(result, Refusal):
+            wait_seconds = self._policy.wait_seconds(1)
+            self._note_retry(result.error, wait_seconds)
+            await self._wire.clock.sleep(wait_seconds)
+            result = await self._persist(question)
+        if isinstance(result, Refusal):
+            raise result.error
+        return result
+
+    async def _persist(self, question: _Question[T]) -> T | Refusal:
+        return await persist(
+            partial(self._try, question),
+            policy=self._policy,
+            clock=self._wire.clock,
+            pause_seconds=lambda: self._wire.budget.pause_seconds,
+            on_retry=self._note_retry,
+        )
+
+    def _note_retry(self, error: VendorError, wait_seconds: float) -> None:
+        if not isinstance(error, RateLimited):
+            self.counters.retries += 1
+        log.info("trying again in %.1f s: %s", wait_seconds, error)
+
+    async def _try(self, question: _Question[T]) -> T | Refusal:
+        async with self._in_flight:
+            answer = await self._wire.get(question.path, question.query)
+            if len(answer.body) < _WORTH_A_THREAD_BYTES:
+                return self._read(question, answer)
+            async with self._decoding:
+                return await asyncio.to_thread(self._read, question, answer)
+
+    def _read(self, question: _Question[T], answer: Answer) -> T | Refusal:
+        started_at = self._wire.clock.monotonic()
+        try:
+            return question.read(answer)
+        finally:
+            self.counters.decode_seconds += self._wire.clock.monotonic() - started_at

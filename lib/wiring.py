@@ -1,0 +1,80 @@
+"""Opens what a job needs, in order, and closes it in the reverse: the one place that knows all rooms."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from lib.budget import Budget
+from lib.clock import Clock
+from lib.outcome import Busy
+from lib.retry import RetryPolicy
+from lib.sessions import Delay, Plans, SessionTable
+from lib.settings import Settings
+from lib.store.database import Database, open_database
+from lib.store.sessions import load_sessions, refresh_sessions
+from lib.store.store import Store
+from lib.symbols import ALWAYS_OPEN, NYSE, Instrument
+from lib.vendor.client import VendorClient
+
+ANSWERS_IN_FLIGHT = 8  # each holds at most two pages of 50,000 bars: this bounds memory
+
+
+@dataclass(frozen=True, slots=True)
+class VendorTerms:
+    """How the vendor may be asked. *rate_limit*: requests a minute, 0 = none but 100 a second."""
+
+    rate_limit: int = 150
+    max_attempts: int = 5
+    max_requests: int | None = None
+    plans: Plans = field(default_factory=Plans)
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    """What a job works with; whoever is handed it does not close it."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    vendor: VendorClient
+    budget: Budget
+    plans: Plans
+    sessions: dict[str, SessionTable]
+    in_flight: asyncio.Semaphore
+    api_busy: Busy
+    windows_at_once: int = ANSWERS_IN_FLIGHT
+
+    def delay(self, instrument: Instrument) -> Delay:
+        """How late the plan's data of this instrument is."""
+        return self.plans.terms(instrument.asset_class).delay
+
+
+@asynccontextmanager
+async def open_toolkit(
+    settings: Settings, terms: VendorTerms, clock: Clock, database: Database
+) -> AsyncIterator[Toolkit]:
+    """The toolkit on an open database: calendars fresh, vendor reachable through one budget."""
+    today = clock.now().date()
+    async with database.connection() as connection:
+        await refresh_sessions(connection, today)
+        sessions = {name: await load_sessions(connection, name) for name in (NYSE, ALWAYS_OPEN)}
+    budget = Budget(terms.rate_limit, clock, max_requests=terms.max_requests)
+    policy = RetryPolicy(max_attempts=terms.max_attempts)
+    async with VendorClient.open(
+        base_url=settings.base_url, key=settings.api_key, budget=budget, clock=clock, policy=policy
+    ) as vendor:
+        yield Toolkit(
+            settings,
+            clock,
+            Store(database, clock),
+            vendor,
+            budget,
+            terms.plans,
+            sessions,
+            asyncio.Semaphore(ANSWERS_IN_FLIGHT),
+            Busy(clock),
+        )
+
+
+__all__ = ["ANSWERS_IN_FLIGHT", "Toolkit", "VendorTerms", "open_database", "open_toolkit"]

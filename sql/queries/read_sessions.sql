@@ -1,0 +1,16 @@
+-- The sessions in force of a calendar as columns, oldest first, and the dates it knows.
+-- $1 calendar text
+-- -> zone text, known_from date, horizon date (exclusive), days int[] since 1970-01-01,
+--    opens, closes, extended_opens, extended_closes bigint[] in ms since 1970-01-01 UTC; null if there are none
+SELECT c.zone, c.known_from, c.horizon, s.days, s.opens, s.closes, s.extended_opens, s.extended_closes
+FROM calendars c
+CROSS JOIN LATERAL (
+    SELECT array_agg(session_date - date '1970-01-01' ORDER BY session_date) AS days,
+           array_agg((extract(epoch FROM open_utc) * 1000)::bigint ORDER BY session_date) AS opens,
+           array_agg((extract(epoch FROM close_utc) * 1000)::bigint ORDER BY session_date) AS closes,
+           array_agg((extract(epoch FROM extended_open_utc) * 1000)::bigint ORDER BY session_date) AS extended_opens,
+           array_agg((extract(epoch FROM extended_close_utc) * 1000)::bigint ORDER BY session_date) AS extended_closes
+    FROM sessions
+    WHERE calendar = c.calendar
+) s
+WHERE c.calendar = $1

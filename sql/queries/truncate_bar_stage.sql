@@ -1,0 +1,2 @@
+-- Empty the stage after a merge.
+TRUNCATE bar_stage

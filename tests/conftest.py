@@ -1,0 +1,164 @@
+"""Shared by all tests: a clean environment, a real PostgreSQL with a database per test, the market data."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from lib.store.binaries import NEWEST, program
+from lib.store.database import Database, open_url
+from lib.store.server import embedded_server
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVER_HOME = "MARKET_BACKFILL_TEST_HOME"  # how pytest tells its workers where their common server is
+EXTERNAL = os.environ.get("TEST_DATABASE_URL")
+SETTINGS = ("DATABASE_URL", "BACKFILL_HOME", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+PREFIXES = ("POLYGON_", "MASSIVE_", "PG")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[SERVER_HOME] = tempfile.mkdtemp(prefix="market-backfill-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(SERVER_HOME))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on what the developer has set."""
+    for name in list(os.environ):
+        if name in SETTINGS or name.startswith(PREFIXES):
+            monkeypatch.delenv(name)
+
+
+class TestServer:
+    """A PostgreSQL for tests: databases are made from nothing or as copies of a migrated one, and dropped."""
+
+    __test__ = False
+
+    def __init__(self, url: str, worker: str) -> None:
+        self._url = url
+        self._numbers = count()
+        self._prefix = f"test_{worker}_{os.getpid()}"
+        self._template: str | None = None
+
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """The URL of a database without any table, for the block."""
+        with self._made_from("template0") as name:
+            yield self._url_of(name)
+
+    @contextmanager
+    def migrated(self) -> Iterator[str]:
+        """The URL of a database with the toolkit's schema, for the block."""
+        if self._template is None:
+            self._template = f"{self._prefix}_template"
+            self.sql(f"CREATE DATABASE {self._template} TEMPLATE template0")
+            run_apart(_migrate(self._url_of(self._template)))
+        with self._made_from(self._template) as name:
+            yield self._url_of(name)
+
+    def close(self) -> None:
+        if self._template is not None:
+            self.sql(f"DROP DATABASE {self._template}")
+
+    def sql(self, statement: str) -> None:
+        command = [program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self._url, "-c", statement]
+        subprocess.run(command, check=True)
+
+    @contextmanager
+    def _made_from(self, template: str) -> Iterator[str]:
+        name = f"{self._prefix}_{next(self._numbers)}"
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield name
+        finally:
+            self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _url_of(self, name: str) -> str:
+        return urlunsplit(urlsplit(self._url)._replace(path=f"/{name}"))
+
+
+def run_apart(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a loop and thread of its own, whatever loop the test has."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
+
+
+async def _migrate(url: str) -> None:
+    async with open_url(url):
+        pass
+
+
+@pytest.fixture(scope="session")
+def _test_servers(worker_id: str) -> Iterator[Callable[[int], TestServer]]:
+    """Servers by version, started when first asked for; the workers share them, the last one stops them."""
+    servers: dict[int, TestServer] = {}
+    with ExitStack() as stack:
+
+        def serve(version: int) -> TestServer:
+            if version not in servers:
+                home = Path(os.environ[SERVER_HOME]) / str(version)
+                url = EXTERNAL or stack.enter_context(embedded_server(home, version=version, durable=False))
+                servers[version] = TestServer(url, worker_id)
+                stack.callback(servers[version].close)
+            return servers[version]
+
+        yield serve
+
+
+@pytest.fixture
+def postgres_version() -> int:
+    """Parametrize it indirectly, with 16 too, where the version may matter."""
+    return NEWEST
+
+
+@pytest.fixture
+def postgres(postgres_version: int, _test_servers: Callable[[int], TestServer]) -> TestServer:
+    """A running PostgreSQL, shared with other tests: make databases in it, and stop nothing."""
+    if EXTERNAL and postgres_version != NEWEST:
+        pytest.skip("TEST_DATABASE_URL decides the version")
+    return _test_servers(postgres_version)
+
+
+@pytest.fixture
+def database_url(postgres: TestServer) -> Iterator[str]:
+    """A database of the test's own, with the toolkit's schema."""
+    with postgres.migrated() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres: TestServer) -> Iterator[str]:
+    """A database of the test's own, without any table."""
+    with postgres.empty() as url:
+        yield url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The test's own database, open."""
+    async with open_url(database_url) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real market data; its README says what is in it."""
+    folder = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "MANIFEST.csv").exists():
+        pytest.skip(f"no market data in {folder}; SHARED_DATA names another folder")
+    return folder
