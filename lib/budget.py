@@ -83,7 +83,7 @@ class Budget:
         self._turn = asyncio.Lock()
         self._on_the_wire = 0
         self._held_until: list[float] = []  # sorted
-        self._paused_until = self._limited_at = self._may_halve_at = self._recovers_at = -float("inf")
+        self._paused_until = self._may_halve_at = self._recovers_at = -float("inf")
         self._strikes = 0
 
     @property
@@ -129,7 +129,6 @@ class Budget:
         now = self._clock.monotonic()
         self.rate_limited_count += 1
         if now >= self._paused_until:  # else it is of the burst that is being waited out already
-            self._limited_at = now
             self._strikes += 1
             self._halve(now)
             self._pause(
@@ -151,7 +150,7 @@ class Budget:
             self._may_halve_at = now + self._window
 
     def _answered_well(self, sent_at: float) -> None:
-        if sent_at >= self._limited_at:  # an answer to something sent before the 429 says nothing about now
+        if sent_at >= self._paused_until:  # an answer to something sent before the 429 says nothing about now
             self._strikes = 0
 
     async def _take_slot(self) -> None:

@@ -1,6 +1,7 @@
 """The way to PostgreSQL: connections, and the one place where the driver's errors become ours."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import cast
@@ -27,7 +28,13 @@ SESSION = {"TimeZone": "UTC", "jit": "off"}
 # SQLSTATE: broken connection, wrong role or password, no such database, too many clients, shut down.
 _UNREACHABLE = ("08", "28", "3D000", "53300", "57P")
 
-_FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+# How the driver tells that a connection ended while nobody was looking; there is no class for it.
+_CLOSED = re.compile("(connection|pool) is clos|released back to the pool")
+
+# InternalClientError: a connection that is being closed by the server is asked before the driver knows.
+_LOST = (OSError, asyncpg.InternalClientError)
+
+_FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, *_LOST)
 
 
 @contextmanager
@@ -40,13 +47,10 @@ def translated(name: str) -> Iterator[None]:
 
 
 def _ours(exc: Exception, name: str) -> DatabaseError:
-    text = str(exc) or type(exc).__name__
+    text, state = str(exc) or type(exc).__name__, getattr(exc, "sqlstate", None) or ""
     if isinstance(exc, TimeoutError):
         return DatabaseUnreachable(f"no answer in time from the database {name}")
-    if isinstance(exc, OSError) or (isinstance(exc, asyncpg.InterfaceError) and "closed" in text):
-        return DatabaseUnreachable(f"no connection to the database {name}: {text}")
-    state = getattr(exc, "sqlstate", None) or ""
-    if state.startswith(_UNREACHABLE):
+    if isinstance(exc, _LOST) or state.startswith(_UNREACHABLE) or _CLOSED.search(text):
         return DatabaseUnreachable(f"no connection to the database {name}: {text}")
     return DatabaseError(f"the database {name} answered: {text}" + (f" ({state})" if state else ""))
 

@@ -93,33 +93,36 @@ def decode(answer: Answer, kind: type[T]) -> T | Refusal:
     Raises AnswerInvalid for anything else, NotFound for the status NOT_FOUND.
     """
     content = answer.content()
+    envelope: msgspec.json.Decoder[T] = _ENVELOPES[kind]
+    document, problem = _parsed(envelope, content)
+    status = _status_of(content) if document is None else document.status
+    if status is not None and status not in ACCEPTED:
+        return _refusal(answer, status, content)  # in whatever form it came
+    if document is None:
+        raise answer.invalid(problem)
+    if status is None:
+        raise answer.invalid("it has no status")
+    return document
+
+
+def _parsed(decoder: msgspec.json.Decoder[T], content: bytes) -> tuple[T | None, str]:
+    """The document, or None and what is wrong. (Chained exceptions would quote the body, unredacted.)"""
     try:
-        document: T = _ENVELOPES[kind].decode(content)
+        return decoder.decode(content), ""
     except msgspec.ValidationError as exc:
-        # JSON of another form: the vendor may be refusing in it.
-        status = _status_of(content)
-        if status is None or status in ACCEPTED:
-            raise answer.invalid(str(exc)) from exc
-        return _refusal(answer, status, content)
+        return None, str(exc)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise answer.invalid(f"it is not JSON ({exc}); it begins: {_beginning(content)}") from exc
-    return document if document.status in ACCEPTED else _refusal(answer, document.status, content)
+        return None, f"it is not JSON ({exc}); it begins: {content[:80].decode('utf-8', 'replace')}"
 
 
 def _status_of(content: bytes) -> str | None:
     try:
         return _STATUS.decode(content).status
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _beginning(content: bytes) -> str:
-    return content[:80].decode("utf-8", "replace")
-
-
-def _refusal(answer: Answer, status: str | None, content: bytes) -> Refusal:
-    if status is None:
-        raise answer.invalid("it has no status")
+def _refusal(answer: Answer, status: str, content: bytes) -> Refusal:
     text = said_in(content)
     if status == "NOT_AUTHORIZED":
         return Refusal(answer.not_entitled(text))

@@ -171,10 +171,12 @@ def _own_url(answer: Answer, next_url: str, origin: URL) -> URL:
     try:
         url = origin.join(URL(next_url))
         place = url.origin()
-    except ValueError as exc:
-        raise answer.invalid(f"its next_url is not usable ({exc})") from exc
+    except ValueError:
+        place = None
+    if place is None:
+        raise answer.invalid(f"its next_url is not usable: {next_url}")
     if place != origin:
-        raise answer.invalid(f"its next page lies on a foreign host, {place}; nothing was sent there")
+        raise answer.invalid(f"its next page is on a foreign host and was not asked for: {next_url}")
     return url
 
 

@@ -1,5 +1,6 @@
 """What the vendor knows of one ticker."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import quote
@@ -67,7 +68,6 @@ def read_ticker(vendor_ticker: str, answer: Answer, document: TickerAnswer) -> T
 def _date(answer: Answer, text: str | None) -> date | None:
     if not text:
         return None
-    try:
+    with suppress(ValueError):
         return date.fromisoformat(text[:10])
-    except ValueError as exc:
-        raise answer.invalid(f"{text!r} is not a date") from exc
+    raise answer.invalid(f"{text!r} is not a date")

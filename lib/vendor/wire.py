@@ -2,23 +2,25 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 import aiohttp
-from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from lib.budget import RateBudget
 from lib.clock import Clock
-from lib.errors import AnswerInvalid, ConnectionFailed, RateLimited, RequestTimedOut
+from lib.errors import AnswerInvalid, ConnectionFailed, RateLimited, RequestTimedOut, TransientVendorError
 from lib.settings import Secret
 from lib.vendor.answers import Answer
 from lib.vendor.counters import Counters
 from lib.vendor.redact import Redactor
+
+T = TypeVar("T")
 
 _READ_BUFFER_BYTES = 2**18
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "market-backfill"}
@@ -85,20 +87,15 @@ class Wire:
         ) -> aiohttp.ClientResponse:
             # aiohttp sends a GET anew by itself when a kept-alive connection breaks, which no budget and no
             # counter would see. An error of ours keeps it from doing so.
-            with self._named(subject):
-                return await handler(request)
+            return await self._named(subject, handler(request))
 
-        url = URL(f"{self.base_url}{path}", encoded=True).with_query(query)
-        with self._named(subject):
-            async with asyncio.timeout_at(deadline):
-                return await closing.enter_async_context(
-                    self.session.get(
-                        url,
-                        headers={"Authorization": f"Bearer {self.key.reveal()}"},
-                        allow_redirects=False,
-                        middlewares=(once,),
-                    )
-                )
+        response = self.session.get(
+            URL(f"{self.base_url}{path}", encoded=True).with_query(query),
+            headers={"Authorization": f"Bearer {self.key.reveal()}"},
+            allow_redirects=False,
+            middlewares=(once,),
+        )
+        return await self._named(subject, closing.enter_async_context(response), deadline)
 
     async def _failure(self, response: aiohttp.ClientResponse, subject: str, deadline: float) -> Exception:
         error = (await self._read(response, subject, deadline)).failure()
@@ -107,9 +104,7 @@ class Wire:
         return error
 
     async def _read(self, response: aiohttp.ClientResponse, subject: str, deadline: float) -> Answer:
-        with self._named(subject):
-            async with asyncio.timeout_at(deadline):
-                body = await self._body(response.content)
+        body = await self._named(subject, self._body(response.content), deadline)
         sent_at = _http_date(response.headers.get("Date"))
         return Answer(
             subject=subject,
@@ -135,26 +130,28 @@ class Wire:
                 break
         return b"".join(parts)
 
-    @contextmanager
-    def _named(self, subject: str) -> Iterator[None]:
-        """Turns what can break on the wire into errors that name it and *subject*."""
+    async def _named(self, subject: str, step: Awaitable[T], deadline: float | None = None) -> T:
+        """*step* until *deadline* (of the event loop); what can break in it becomes an error of ours."""
         try:
-            yield
-        except TimeoutError as exc:
-            raise RequestTimedOut(f"no answer within {self.timeout_seconds:g} s: {subject}") from exc
-        except aiohttp.ClientPayloadError as exc:
-            raise ConnectionFailed(f"the answer broke off: {subject}: {self._why(exc)}") from exc
-        except aiohttp.ClientResponseError as exc:
-            # It quotes the request's headers, the key among them.
-            exc.request_info = exc.request_info._replace(headers=CIMultiDictProxy(CIMultiDict()))
-            raise AnswerInvalid(f"the answer to {subject} is not HTTP: {self._why(exc)}") from exc
+            async with asyncio.timeout_at(deadline):
+                return await step
         except (aiohttp.ClientError, OSError) as exc:
-            raise ConnectionFailed(
-                f"the connection to the vendor failed: {subject}: {self._why(exc)}"
-            ) from exc
+            failure = self._failed(subject, exc)
+        # Raised here, not from the foreign error: that one may quote the vendor's bytes and the request's
+        # headers, so the key. What it says is in the message, redacted.
+        raise failure
 
-    def _why(self, exc: Exception) -> str:
-        return self.redactor.clean(f"{type(exc).__name__}: {exc}")
+    def _failed(self, subject: str, exc: Exception) -> TransientVendorError:
+        why = self.redactor.clean(f"{type(exc).__name__}: {exc}")
+        match exc:
+            case TimeoutError():
+                return RequestTimedOut(f"no answer within {self.timeout_seconds:g} s: {subject}")
+            case aiohttp.ClientPayloadError():
+                return ConnectionFailed(f"the answer broke off: {subject}: {why}")
+            case aiohttp.ClientResponseError():
+                return AnswerInvalid(f"the answer to {subject} is not HTTP: {why}")
+            case _:
+                return ConnectionFailed(f"the connection to the vendor failed: {subject}: {why}")
 
 
 @asynccontextmanager

@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from aiohttp import ClientResponse
+from aioresponses import aioresponses, core
 
 from lib.budget import Budget
 from lib.retry import RetryPolicy
@@ -164,3 +167,16 @@ def aapl():
 @pytest.fixture
 def btc():
     return Instrument("BTC", AssetClass.CRYPTO, "X:BTCUSD")
+
+
+@pytest.fixture
+def canned_answers(monkeypatch):
+    """aioresponses, for tests to which one canned answer is enough.
+
+    aiohttp 3.14 requires an argument *stream_writer* of ClientResponse that aioresponses 0.7.9 does not pass
+    yet (its issue 289): this passes it. Remove it with the release that does.
+    """
+    with_writer = partial(ClientResponse, stream_writer=SimpleNamespace(output_size=0))
+    monkeypatch.setattr(core, "ClientResponse", with_writer)
+    with aioresponses() as canned:
+        yield canned

@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from lib.bars import NO_TRADES
-from lib.errors import NotFound
+from lib.errors import AnswerInvalid, NotFound
+from lib.retry import RetryPolicy
 from lib.symbols import AssetClass, Instrument
 from lib.timeframe import Timeframe
 from lib.zones import NEW_YORK, midnight_ms
@@ -365,6 +366,22 @@ async def test_ticker_details(vendor, open_client):
     assert details.name == "SPDR S&P 500 ETF Trust"
     assert (details.listed_from, details.listed_until) == (date(1993, 1, 29), date(2030, 5, 1))
     assert details.asset_class is AssetClass.ETF
+
+
+@pytest.mark.parametrize(
+    ("results", "text"),
+    [
+        (None, "it holds no results"),
+        ({"ticker": "SPY"}, "missing required field `market`"),
+        ({"ticker": "spy", "market": "stocks"}, "it is about spy, not SPY"),
+        ({"ticker": "SPY", "market": "stocks", "list_date": "soon"}, "'soon' is not a date"),
+    ],
+)
+async def test_ticker_details_that_cannot_be_used(canned_answers, open_client, vendor, results, text):
+    canned_answers.get(f"{vendor.url}/v3/reference/tickers/SPY", payload={"status": "OK", "results": results})
+    async with open_client(policy=RetryPolicy(max_attempts=1)) as client:
+        with pytest.raises(AnswerInvalid, match=text):
+            await client.ticker_details("SPY")
 
 
 @pytest.mark.parametrize(

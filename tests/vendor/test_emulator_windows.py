@@ -1,7 +1,6 @@
 """The emulator's windows and sessions, against pandas and exchange_calendars."""
 
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import exchange_calendars
 import numpy as np
@@ -14,7 +13,6 @@ from lib.vendor.emulator.folder import FolderMarket
 from lib.vendor.emulator.simulated import SimulatedMarket
 from lib.vendor.emulator.windows import EASTERN, UTC_ZONE, Unit, Windows, midnight_of, unit_end, unit_floor
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 FAR = 2**50
 
 
@@ -137,11 +135,10 @@ def test_sessions_are_those_of_exchange_calendars():
     assert days[early].tolist() == calendar.early_closes.to_numpy().astype("M8[D]").astype(int).tolist()
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the recorded bars of ../shared/data")
 @pytest.mark.parametrize(("ticker", "zone"), [("SPY", EASTERN), ("UGA", EASTERN), ("X:BTCUSD", UTC_ZONE)])
 @pytest.mark.parametrize(("multiplier", "unit", "alias"), [(15, Unit.MINUTE, "15min"), (4, Unit.HOUR, "4h")])
-def test_recorded_minutes_roll_up_as_in_pandas(ticker, zone, multiplier, unit, alias):
-    bars = FolderMarket(SHARED).minutes(ticker, 0, FAR, 10**6)
+def test_recorded_minutes_roll_up_as_in_pandas(shared_data, ticker, zone, multiplier, unit, alias):
+    bars = FolderMarket(shared_data).minutes(ticker, 0, FAR, 10**6)
 
     rolled = Windows(0, multiplier, unit, zone).roll_up(bars)
     expected = pandas_roll_up(bars, table(bars).index.floor(alias).to_series())

@@ -1,0 +1,9 @@
+"""Technical indicators of a series of bars: pure, on arrays.
+
+``FEATURES`` says what each one is; ``compute`` gives them all.
+"""
+
+from lib.indicators.compute import adjusted, compute
+from lib.indicators.features import FEATURE_SET_VERSION, FEATURES, LOOKBACK_BARS, Feature
+
+__all__ = ["FEATURES", "FEATURE_SET_VERSION", "LOOKBACK_BARS", "Feature", "adjusted", "compute"]

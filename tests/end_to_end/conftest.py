@@ -1,0 +1,143 @@
+"""The whole toolkit on a database and an emulator of the test's own: in process, or as the user's commands."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from lib.clock import Clock, SystemClock
+from lib.jobs.run import Pacing, Report, Request, carry_out, new_report
+from lib.outcome import SymbolOutcome
+from lib.sessions import Plans
+from lib.settings import Secret, Settings
+from lib.store.database import open_url
+from lib.timeframe import Timeframe, parse_timeframes
+from lib.vendor.emulator.server import Emulator
+from lib.vendor.emulator.settings import DEFAULT_KEY
+from lib.wiring import Toolkit, VendorTerms, open_toolkit
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Silent:
+    """A progress display that shows nothing."""
+
+    def planned(self, symbol: str, windows: int) -> None: ...
+    def page_stored(self, symbol: str, timeframe: Timeframe, bars: int) -> None: ...
+    def window_done(self, symbol: str) -> None: ...
+    def symbol_done(self, outcome: SymbolOutcome) -> None: ...
+
+
+@dataclass
+class Workbench:
+    """Runs jobs in process against one database and one emulator."""
+
+    database_url: str
+    emulator: Emulator
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(Path("/nonexistent"), Secret(DEFAULT_KEY), self.emulator.url, self.database_url)
+
+    @asynccontextmanager
+    async def toolkit(self, **terms) -> AsyncIterator[Toolkit]:
+        async with (
+            open_url(self.database_url, clock=self.clock) as database,
+            open_toolkit(self.settings, VendorTerms(**terms), self.clock, database) as toolkit,
+        ):
+            yield toolkit
+
+    async def run(
+        self, symbols, timeframes="all", start=None, end=None, *, days=None, derive=True, concurrent=3, **terms
+    ) -> Report:
+        request = Request(
+            parse_timeframes(timeframes),
+            days,
+            date.fromisoformat(start) if start else None,
+            date.fromisoformat(end) if end else None,
+            derive,
+        )
+        report = new_report("test", self.settings, request, Pacing(concurrent), self.clock)
+        async with self.toolkit(rate_limit=0, plans=Plans(), **terms) as toolkit:
+            await carry_out(toolkit, symbols.split(","), report, Silent(), {})
+        return report
+
+    async def fetch(self, query: str, *arguments):
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return await connection.fetch(query, *arguments)
+        finally:
+            await connection.close()
+
+    async def tables(self):
+        """What a run leaves: bars, coverage, audited counts; without what tells when."""
+        bars = await self.fetch(
+            """SELECT symbol, timeframe, timestamp, open, high, low, close, volume, vwap, trades, source
+               FROM market_data ORDER BY 1, 2, 3"""
+        )
+        coverage = await self.fetch(
+            """SELECT symbol, timeframe, outcome, range_agg(rng), sum(n_bars)
+               FROM fetch_log GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+        )
+        counts = await self.fetch("SELECT * FROM session_audit ORDER BY 1, 2, 3")
+        return [tuple(row) for row in bars], [tuple(row) for row in coverage], [tuple(row) for row in counts]
+
+
+@pytest.fixture
+def command_environment(database_url, tmp_path):
+    """The environment of the user's commands: the test's database, no other setting."""
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**keep, "DATABASE_URL": database_url, "POLYGON_API_KEY": DEFAULT_KEY, "BACKFILL_HOME": str(tmp_path)}
+
+
+@dataclass
+class Finished:
+    """A command that ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def result(self):
+        return json.loads(self.stdout)
+
+
+@pytest.fixture
+def command(command_environment, tmp_path):
+    """Runs a script of the project as the user would; ``start`` leaves it running."""
+
+    async def start(script, *arguments, **environment):
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(ROOT / script),
+            *map(str, arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=command_environment | environment,
+            cwd=tmp_path,
+        )
+
+    async def run(script, *arguments, **environment):
+        process = await start(script, *arguments, **environment)
+        stdout, stderr = await process.communicate()
+        return Finished(process.returncode, stdout.decode(), stderr.decode())
+
+    run.start = start
+    return run
+
+
+@pytest.fixture
+def workbench_of(database_url):
+    """Makes the workbench of the test's database for an emulator."""
+    return lambda emulator, clock=None: Workbench(database_url, emulator, clock or SystemClock())
