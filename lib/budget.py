@@ -107,22 +107,22 @@ class Budget:
         """See RateBudget."""
         await self._take_slot()
         sent_at = self._clock.monotonic()
-        gone_at = sent_at + deadline_seconds  # if no answer tells that it has gone before
+        under_way_until = (
+            sent_at + deadline_seconds
+        )  # unless an answer, or a broken connection, ends it before
         try:
             yield
-            gone_at = self._clock.monotonic()
+            under_way_until = sent_at
             self._answered_well(sent_at)
-        except RateLimited as limited:
-            gone_at = self._clock.monotonic()
-            self.rate_limited(limited.retry_after_seconds)
-            raise
         except VendorError as error:
             if not isinstance(error, RequestTimedOut):
-                gone_at = self._clock.monotonic()  # answered, or the connection broke: nothing is under way
+                under_way_until = sent_at
+            if isinstance(error, RateLimited):
+                self.rate_limited(error.retry_after_seconds)
             raise
         finally:
             self._on_the_wire -= 1
-            insort(self._held_until, max(gone_at, self._clock.monotonic()) + self._window)
+            insort(self._held_until, max(under_way_until, self._clock.monotonic()) + self._window)
 
     def rate_limited(self, retry_after_seconds: float | None) -> None:
         """See RateBudget."""

@@ -31,14 +31,25 @@ async def run_bounded(items: Iterable[T], work: Callable[[T], Awaitable[R]], lim
         raise ValueError(f"limit is {limit}; at least one task is needed")
     results: dict[int, R] = {}
     numbered = enumerate(items)
+    stops = _stops_asked_for()
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(limit):
-                group.create_task(_work_off(numbered, work, results))
+            tasks = [group.create_task(_work_off(numbered, work, results)) for _ in range(limit)]
+            # Waited for here and not at the group's end: there, until Python 3.13, a failing task would
+            # leave a request to be cancelled behind in this one.
+            await asyncio.wait(tasks)
     except BaseExceptionGroup as failures:
+        if _stops_asked_for() > stops:
+            # What broke while the tasks were being stopped must not turn a stop into a failure.
+            raise asyncio.CancelledError from failures
         simplest = _simplest(failures)
         raise simplest from simplest.__cause__
     return [results[number] for number in sorted(results)]
+
+
+def _stops_asked_for() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 async def _work_off(
@@ -50,10 +61,6 @@ async def _work_off(
 
 def _simplest(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     """What to raise for *failures*: our first error if all are ours, else the whole group."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        # What broke while the tasks were being stopped must not turn a stop into a failure.
-        return asyncio.CancelledError()
     _, foreign = failures.split(BackfillError)
     if foreign is not None:
         return failures

@@ -248,6 +248,22 @@ def slots(table: SessionTable, timeframe: Timeframe, *, extended: bool = False) 
     return _ceil(closes, step) // step - opens // step
 
 
+def after_hole(table: SessionTable, timeframe: Timeframe, t_ms: IntArray) -> npt.NDArray[np.bool_]:
+    """Of bars that start at *t_ms* (ascending): which have a session without any bar right before them.
+
+    1w: a week with sessions. The first bar has none. A bar of a closed day counts to the session after it.
+
+    Raises HorizonExceeded if a bar lies outside the known dates.
+    """
+    holes = np.zeros(len(t_ms), np.bool_)
+    if len(t_ms):
+        days = local_days(t_ms, table.zone)
+        known = table.between(day_of(days[0]), day_of(days[-1] + 1)).days
+        units = np.unique(_sundays(known)) if timeframe is Timeframe.W1 else known
+        holes[1:] = np.diff(np.searchsorted(units, days)) > 1
+    return holes
+
+
 def bars_per_year(table: SessionTable, timeframe: Timeframe) -> float:
     """How many bars of *timeframe* a year of regular hours has: the mean of 2010 to 2019.
 

@@ -1,13 +1,16 @@
 """Shared by all tests: a clean environment, a real PostgreSQL with a database per test, the market data."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ import pytest
 from lib.store.binaries import NEWEST, program
 from lib.store.database import Database, open_url
 from lib.store.server import embedded_server
+from lib.vendor.emulator.settings import DEFAULT_KEY
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVER_HOME = "MARKET_BACKFILL_TEST_HOME"  # how pytest tells its workers where their common server is
@@ -82,7 +86,7 @@ class TestServer:
     @contextmanager
     def _made_from(self, template: str) -> Iterator[str]:
         name = f"{self._prefix}_{next(self._numbers)}"
-        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield name
         finally:
@@ -162,3 +166,55 @@ def shared_data() -> Path:
     if not (folder / "MANIFEST.csv").exists():
         pytest.skip(f"no market data in {folder}; SHARED_DATA names another folder")
     return folder
+
+
+@pytest.fixture
+def command_environment(database_url, tmp_path):
+    """The environment of the user's commands: the test's database, no other setting."""
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    settings = {"DATABASE_URL": database_url, "POLYGON_API_KEY": DEFAULT_KEY, "BACKFILL_HOME": str(tmp_path)}
+    return keep | settings
+
+
+@dataclass
+class Finished:
+    """A command that ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def result(self):
+        return json.loads(self.stdout)
+
+
+@pytest.fixture
+def command(command_environment, tmp_path):
+    """Runs a script of the project as the user would; ``start`` leaves it running.
+
+    Settings are given by their names; None takes one away.
+    """
+
+    async def start(script, *arguments, cwd=tmp_path, **settings):
+        environment = command_environment | settings
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(ROOT / script),
+            *map(str, arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={name: value for name, value in environment.items() if value is not None},
+            cwd=cwd,
+        )
+
+    async def end(process):
+        stdout, stderr = await process.communicate()
+        return Finished(process.returncode, stdout.decode(), stderr.decode())
+
+    async def run(script, *arguments, cwd=tmp_path, **settings):
+        return await end(await start(script, *arguments, cwd=cwd, **settings))
+
+    run.start, run.end, run.environment = start, end, command_environment
+    return run

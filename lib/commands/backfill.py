@@ -1,17 +1,29 @@
-"""What ``master_backfill.py`` and ``scripts/backfill_ohlcv.py`` share: from parsed options to a finished run."""
+"""What ``master_backfill.py`` and ``scripts/backfill_ohlcv.py`` share: from options to a finished run."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+from rich.text import Text
+
 from lib.audit import Audit, check_output_path, write_audit
-from lib.clock import SystemClock
+from lib.clock import Clock, SystemClock
 from lib.commands.progress import watching
-from lib.commands.running import Output, set_up_logging
-from lib.commands.summary import plan_document, show_plan, show_summary
-from lib.errors import BackfillError, LockHeld, UsageError
+from lib.commands.running import Output, set_up_logging, told
+from lib.commands.summary import (
+    plan_document,
+    problem_lines,
+    show_places,
+    show_plan,
+    show_problems,
+    show_summary,
+)
+from lib.errors import BackfillError, LockHeld, RunInterrupted, UsageError
 from lib.jobs.run import Pacing, Report, Request, carry_out, new_report, plan
 from lib.settings import Secret, Settings, load_settings
 from lib.store.database import Database, open_database
@@ -26,7 +38,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One invocation, parsed and checked. *audit_path* None: no audit file. *symbols* None: every active one."""
+    """One invocation, parsed and checked.
+
+    *symbols* None: every active one. *audit_path* None: no audit file. *database_url*: as typed, if it was.
+    """
 
     script: str
     symbols: list[str] | None
@@ -44,14 +59,29 @@ class Job:
 async def execute(job: Job, output: Output) -> int:
     """Run *job* and return its exit status; whatever it is, the audit is written, except for 2 and 11."""
     settings = load_settings(database_url=job.database_url, script_folder=ROOT)
-    if job.audit_path:
+    if job.audit_path and not job.dry_run:
         check_output_path(job.audit_path)
     async with _demo(settings, job) as settings:
         if not settings.api_key and not job.dry_run:
-            raise UsageError("no API key is set", hint="set POLYGON_API_KEY (or MASSIVE_API_KEY), or try --demo")
+            raise UsageError("no API key is set", hint="set POLYGON_API_KEY (MASSIVE_API_KEY), or try --demo")
         set_up_logging(output, settings)
+        _tell_database(settings, job, output)
         report = new_report(job.script, settings, job.request, job.pacing, SystemClock())
-        return await _run(job, report, output)
+        told.info("%s %s begins on the database %s", job.script, report.run_id, settings.database_name)
+        status = await _run(job, report, output)
+        told.info("%s %s ends with status %d", job.script, report.run_id, status)
+        return status
+
+
+def _tell_database(settings: Settings, job: Job, output: Output) -> None:
+    """Name the database; loudly if nobody is looking and it may be another than the one that was meant."""
+    nobody = not any(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    if settings.database_url is None and not job.demo and nobody:
+        output.warning(
+            f"DATABASE_URL is not set: this run uses the embedded database in {settings.home}",
+            "set DATABASE_URL in the crontab or in .env if the bars belong into another one",
+        )
+    output.console().print(f"database: {escape(settings.database_name)}")
 
 
 async def _run(job: Job, report: Report, output: Output) -> int:
@@ -61,10 +91,14 @@ async def _run(job: Job, report: Report, output: Output) -> int:
             if job.dry_run:
                 return await _dry_run(job, toolkit, output)
             audit = await _carry_out(job, toolkit, report, output)
-    except (UsageError, LockHeld):
+    except (UsageError, LockHeld, RunInterrupted):
         raise
+    except asyncio.CancelledError:
+        report.interrupted = True
     except BackfillError as error:
         report.error = error
+    if job.dry_run:
+        raise report.error or RunInterrupted()
     audit = audit or report.audit(None)
     if job.audit_path:
         write_audit(audit, job.audit_path, report.settings.api_key)
@@ -74,17 +108,27 @@ async def _run(job: Job, report: Report, output: Output) -> int:
 @asynccontextmanager
 async def _opened(job: Job, report: Report) -> AsyncIterator[Toolkit]:
     async with AsyncExitStack() as stack:
-        database: Database = await stack.enter_async_context(open_database(report.settings, clock=report.clock))
+        settings, clock = report.settings, report.clock
+        database: Database = await stack.enter_async_context(open_database(settings, clock=clock))
         if job.exclusive and not job.dry_run:
-            await stack.enter_async_context(run_lock(database, clock=report.clock))
-        yield await stack.enter_async_context(open_toolkit(report.settings, job.terms, report.clock, database))
+            await stack.enter_async_context(_locked(database, clock))
+        yield await stack.enter_async_context(open_toolkit(settings, job.terms, clock, database))
+
+
+@asynccontextmanager
+async def _locked(database: Database, clock: Clock) -> AsyncIterator[None]:
+    """The run lock for the block. Interrupted while another run has it, the audit is that run's."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(run_lock(database, clock=clock))
+        except asyncio.CancelledError as stopped:
+            raise RunInterrupted("interrupted while another run holds the run lock") from stopped
+        yield
 
 
 async def _carry_out(job: Job, toolkit: Toolkit, report: Report, output: Output) -> Audit:
-    console = output.console()
     symbols = len(job.symbols) if job.symbols is not None else len(await toolkit.store.instruments(None))
-    console.print(f"database: {report.settings.database_name}")
-    with watching(console, toolkit, symbols) as watcher:
+    with watching(output.console(), toolkit, symbols, job.terms.rate_limit) as watcher:
         return await carry_out(toolkit, job.symbols, report, watcher, job.arguments)
 
 
@@ -98,8 +142,11 @@ async def _dry_run(job: Job, toolkit: Toolkit, output: Output) -> int:
 def _conclude(report: Report, audit: Audit, job: Job, output: Output) -> int:
     console = output.console()
     show_summary(console, report, audit)
-    if job.audit_path:
-        console.print(f"audit: {job.audit_path}")
+    show_places(console, report, job.audit_path, demo=job.demo, typed_url=job.database_url is not None)
+    for line in problem_lines(report.outcomes):
+        told.warning("%s", Text.from_markup(line).plain)
+    if output.quiet:
+        show_problems(output.console(always=True), report.outcomes)
     if report.error:
         output.error(report.error)
     output.result(dict(audit))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lib.commands.running import Output
 from lib.errors import BackfillError, UsageError
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ def emulator(
         )
         made = _emulator(market, changes, _clock(now, fixed), port)
     except BackfillError as refused:
-        typer.echo(f"error: {refused}", err=True)
-        if refused.hint:
-            typer.echo(f"hint: {refused.hint}", err=True)
+        Output().error(refused)
         raise typer.Exit(refused.exit_status) from refused
     asyncio.run(_serve(made, until_stdin_closes=until_stdin_closes))
 

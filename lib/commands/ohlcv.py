@@ -15,7 +15,12 @@ def backfill(
     symbols: options.Symbols = None,
     timeframes: Annotated[
         str | None,
-        typer.Option("--timeframes", "--timeframe", help="Comma list of 1m,5m,15m,30m,1h,4h,1d,1w, or 'all'."),
+        typer.Option(
+            "--timeframes",
+            "--timeframe",
+            metavar="LIST",
+            help="Comma list of 1m,5m,15m,30m,1h,4h,1d,1w, or 'all'. Default: the symbol's own.",
+        ),
     ] = None,
     days: options.Days = None,
     start: options.Start = None,
@@ -38,8 +43,8 @@ def backfill(
 
     Example: python scripts/backfill_ohlcv.py --symbols AAPL,BRK.B --timeframe 1h --days 30
 
-    Exit status: 0 complete, 1 failed, 2 usage, 3 partial (run it again), 10 database unreachable, 12 the vendor
-    refused the key, 130 or 143 interrupted.
+    Exit status: 0 complete, 1 failed, 2 usage, 3 partial (run it again), 10 database unreachable, 12 the
+    vendor refused the key, 130 or 143 interrupted.
     """
     out = Output(as_json, quiet, verbose, log_file)
     arguments = {name: value for name, value in locals().items() if name not in ("out", "database_url")}

@@ -15,30 +15,44 @@ if TYPE_CHECKING:  # heavy: imported inside the functions, for --help must be qu
 
 Symbols = Annotated[
     str | None,
-    typer.Option(help="Comma list, 'all', or @FILE with one or more a line. Default: every active one."),
+    typer.Option(
+        metavar="LIST", help="Comma list, 'all', or @FILE with some a line. Default: all active ones."
+    ),
 ]
 Timeframes = Annotated[
     str | None,
-    typer.Option(help="Comma list of 1m,5m,15m,30m,1h,4h,1d,1w, or 'all'. Default: the symbol's own."),
+    typer.Option(
+        metavar="LIST",
+        help="Comma list of 1m,5m,15m,30m,1h,4h,1d,1w, or 'all'. Default: the symbol's own.",
+    ),
 ]
-Days = Annotated[int | None, typer.Option(help="The last N calendar days, today included. Default: 365.")]
+Days = Annotated[
+    int | None, typer.Option(metavar="N", help="The last N calendar days, today included. Default: 365.")
+]
 Start = Annotated[str | None, typer.Option(metavar="DATE", help="First date, YYYY-MM-DD; excludes --days.")]
 End = Annotated[str | None, typer.Option(metavar="DATE", help="Last date, inclusive. Default: today.")]
-MaxConcurrent = Annotated[int, typer.Option(min=1, max=50, help="Symbols of one group run at a time.")]
+MaxConcurrent = Annotated[
+    int, typer.Option(metavar="N", min=1, max=50, help="Symbols of one group run at a time.")
+]
 RateLimit = Annotated[
-    int, typer.Option(min=0, help="Requests a minute for the key; 0: a paid plan without a limit.")
+    int,
+    typer.Option(metavar="N", min=0, help="Requests a minute for the key; 0: a paid plan without a limit."),
 ]
 PlanOption = Annotated[
     str | None,
     typer.Option(
-        "--plan", help="basic, starter, developer or advanced; 'starter,crypto=basic' where they differ."
+        "--plan",
+        metavar="PLAN",
+        help="basic, starter, developer or advanced; 'starter,crypto=basic' where they differ. "
+        "Default: starter.",
     ),
 ]
 MaxAttempts = Annotated[
-    int, typer.Option(min=1, max=20, help="Tries per request after failures of the service.")
+    int, typer.Option(metavar="N", min=1, max=20, help="Tries per request after failures of the service.")
 ]
 MaxRequests = Annotated[
-    int | None, typer.Option(min=0, help="Stop cleanly after N requests; the rest is for the next run.")
+    int | None,
+    typer.Option(metavar="N", min=0, help="Stop cleanly after N requests; the rest is for the next run."),
 ]
 Derive = Annotated[
     bool, typer.Option("--derive/--no-derive", help="Fetch 1m and 1d and roll up the others, or fetch each.")
@@ -54,9 +68,11 @@ Demo = Annotated[
     bool, typer.Option("--demo", help="Built-in emulator and a database of its own; no key, no network.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One machine-readable result on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Errors only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say only what went wrong.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]
-LogFile = Annotated[Path | None, typer.Option(metavar="PATH", help="Append a log, everything in it.")]
+LogFile = Annotated[
+    Path | None, typer.Option(metavar="PATH", help="Append a log of everything to this file.")
+]
 
 DEFAULT_DAYS = 365
 
@@ -117,7 +133,9 @@ def parse_request(
     return Request(parse_timeframes(timeframes) if timeframes else None, days, first, last, derive)
 
 
-def parse_terms(rate_limit: int, plan: str | None, max_attempts: int, max_requests: int | None) -> "VendorTerms":
+def parse_terms(
+    rate_limit: int, plan: str | None, max_attempts: int, max_requests: int | None
+) -> "VendorTerms":
     """How the vendor may be asked. Raises UsageError for an unknown plan."""
     from lib.sessions import Plans, parse_plans
     from lib.wiring import VendorTerms

@@ -13,16 +13,23 @@ import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from lib.errors import BackfillError, UsageError
+from lib.errors import BackfillError, RunInterrupted, UsageError
 from lib.settings import Secret, Settings
 
 logger = logging.getLogger("backfill")
+# What people were told already: for the log file only.
+told = logging.getLogger("run")
+told.addHandler(logging.NullHandler())
 
+LOG_LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+SHORT_LINE = "%(levelname)s: %(message)s"
 INTERNAL_ERROR = 1
 SIGNAL_STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -36,38 +43,62 @@ class Output:
     verbose: bool = False
     log_file: Path | None = None
 
-    def console(self) -> Console:
-        """The console for people: stderr; plain when it is no terminal, silent with --quiet."""
-        return Console(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=not sys.stderr.isatty())
+    def console(self, *, always: bool = False) -> Console:
+        """The console for people: stderr; plain if it is no terminal, silent with --quiet unless *always*."""
+        quiet = self.quiet and not always
+        return Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=not sys.stderr.isatty())
 
     def error(self, error: BackfillError) -> None:
         """Say what failed and what to do; not silenced by --quiet, for cron must hear of it."""
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(f"[bold red]error:[/] {_escape(str(error))}")
-        if error.hint:
-            console.print(f"[dim]hint:[/]  {_escape(error.hint)}")
+        _tell("[bold red]error:[/]", str(error), error.hint)
+        told.error("%s", error)
+
+    def warning(self, text: str, hint: str = "") -> None:
+        """Say what the user may not have meant; not silenced by --quiet either."""
+        _tell("[bold yellow]warning:[/]", text, hint)
+        told.warning("%s", text)
 
     def result(self, document: dict[str, Any]) -> None:
         """With --json, the one result on stdout."""
-        if self.as_json:
+        if not self.as_json:
+            return
+        try:
             sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
             sys.stdout.flush()
+        except BrokenPipeError:  # the reader of a pipe may leave first; the run is none the worse for it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
+def _tell(label: str, text: str, hint: str) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"{label} {escape(text)}")
+    if hint:
+        console.print(f"[dim]hint:[/]  {escape(hint)}")
 
 
 class _Redacting(logging.Formatter):
     """Formats records, tracebacks included, with the API key blotted out."""
 
-    def __init__(self, secret: Secret) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
-        self._secret = secret
+    def __init__(self, secret: Secret, line: str) -> None:
+        super().__init__(line, "%Y-%m-%dT%H:%M:%S%z")
+        self._forms = {secret.reveal(), quote(secret.reveal(), safe="")} - {""}
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        return text.replace(self._secret.reveal(), "***") if self._secret else text
+        for form in self._forms:
+            text = text.replace(form, "***")
+        return text
+
+
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stderr`` is at that moment: above the progress bars while there are any."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # the base keeps the stream it was made with
+        return sys.stderr
 
 
 def set_up_logging(output: Output, settings: Settings) -> None:
@@ -76,20 +107,25 @@ def set_up_logging(output: Output, settings: Settings) -> None:
     root.setLevel(logging.DEBUG)
     for name in ("asyncio", "aiohttp", "asyncpg", "exchange_calendars"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    handlers[0].setLevel(
-        logging.DEBUG if output.verbose else logging.ERROR if output.quiet else logging.WARNING
-    )
+    shown = _ToStderr()
+    shown.setLevel(logging.DEBUG if output.verbose else logging.ERROR if output.quiet else logging.WARNING)
+    shown.setFormatter(_Redacting(settings.api_key, LOG_LINE if output.verbose else SHORT_LINE))
+    shown.addFilter(lambda record: record.name != told.name)
+    root.addHandler(shown)
     if output.log_file:
-        try:
-            handlers.append(logging.FileHandler(output.log_file, encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(
-                f"the log file {output.log_file} cannot be written: {error.strerror}", hint="check --log-file"
-            ) from error
-    for handler in handlers:
-        handler.setFormatter(_Redacting(settings.api_key))
-        root.addHandler(handler)
+        kept = _log_file(output.log_file)
+        kept.setFormatter(_Redacting(settings.api_key, LOG_LINE))
+        root.addHandler(kept)
+
+
+def _log_file(path: Path) -> logging.Handler:
+    try:
+        return logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the log file {path} cannot be written: {error.strerror}",
+            hint="--log-file needs a folder that is there and may be written to",
+        ) from error
 
 
 def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> None:
@@ -98,10 +134,10 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> None:
     SIGINT and SIGTERM cancel it, so that it can write its audit; then the status is 130 or 143.
     """
     try:
-        status = asyncio.run(_with_signals(main))
+        status = asyncio.run(_with_signals(main, output))
     except BackfillError as error:
         output.error(error)
-        status = getattr(error, "status", None) or error.exit_status
+        status = error.exit_status
         output.result({"status": "failed", "error": str(error), "hint": error.hint, "exit_status": status})
     except Exception:
         logger.exception("internal error")
@@ -109,31 +145,27 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> None:
         output.error(failure)
         output.result({"status": "failed", "error": str(failure), "exit_status": INTERNAL_ERROR})
         status = INTERNAL_ERROR
-    _leave(status)
+    raise typer.Exit(status)
 
 
-async def _with_signals(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+async def _with_signals(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> int:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     received: list[signal.Signals] = []
 
     def stop(which: signal.Signals) -> None:
         received.append(which)
         if task and len(received) == 1:
+            if not output.quiet:
+                # Not by a console of our own: progress bars on the screen have to make room for it.
+                sys.stderr.write(f"{which.name}: stopping; what is stored stays\n")
             task.cancel()
 
     for which in SIGNAL_STATUS:
         loop.add_signal_handler(which, stop, which)
     try:
-        return await main()
-    except asyncio.CancelledError:
+        status = await main()
+    except (asyncio.CancelledError, RunInterrupted):
         if not received:
             raise
-        return SIGNAL_STATUS[received[0]]
-
-
-def _leave(status: int) -> None:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of a pipe may leave first
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise typer.Exit(status)
+        status = INTERNAL_ERROR
+    return SIGNAL_STATUS[received[0]] if received else status

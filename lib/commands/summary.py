@@ -1,89 +1,191 @@
-"""What a person reads at the end of a run: a table of symbols, the totals, where the time went."""
+"""What a person reads at the end of a run: a table of symbols, what went wrong, totals, what comes next."""
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from lib.audit import Audit
-from lib.commands.progress import MARK
+from lib.commands.progress import MARK, worst_status
 from lib.jobs.ohlcv import SeriesPlan
 from lib.jobs.run import Report
-from lib.outcome import SeriesStatus, SymbolOutcome
+from lib.outcome import SeriesOutcome, SeriesStatus, SymbolOutcome
 from lib.plan import PAGE_BASE_BARS
 
 MANY_SYMBOLS = 40
+MANY_PROBLEMS = 20
+CHECKOUT = Path(__file__).resolve().parents[2]
+TEXT_COLUMNS = ("symbol", "status", "from", "newest (UTC)")
+LEAST_MISSED = ("from", "requests")
+AGAIN = "run the same command again: it asks only for what is missing"
 
 
 def show_summary(console: Console, report: Report, audit: Audit) -> None:
-    """Print the summary table and the totals of a run."""
-    console.print(_table(report.outcomes))
+    """Print the table of symbols, the problems and the totals of a run."""
+    if report.outcomes:
+        console.print(_table(console, report.outcomes))
+        console.print("[dim]bars: stored in the range asked for, all timeframes; new: stored by this run[/]")
+    show_problems(console, report.outcomes)
     total, time, sent = audit["summary"], audit["timing"], audit["requests"]
     console.print(
-        f"[bold]{audit['status']}[/]: {total['succeeded']} of {total['symbols']} symbols whole"
+        f"[bold]{audit['status']}[/]: {total['succeeded']} of {total['symbols']} symbols done"
         + (f", {total['failed']} failed" if total["failed"] else "")
-        + f"; {total['total_records']:,} bars in the range asked for"
+        + f"; {total['total_records']:,} bars"
+    )
+    if report.exit_status in (1, 3) or report.interrupted:
+        console.print(f"next      {AGAIN}")
+    console.print(
+        f"requests  {sent['total']:,}; {sent['retries']} tried again, {sent['rate_limited']} answered 429"
     )
     console.print(
-        f"requests {sent['total']:,} ({sent['retries']} retried, {sent['rate_limited']} answered 429); "
-        f"{time['wall_seconds']:.1f} s: API {time['api_seconds']:.1f} s, database {time['db_seconds']:.1f} s, "
-        f"compute {time['compute_seconds']:.1f} s (they overlap); bottleneck: {time['bottleneck']}"
+        f"time      {time['wall_seconds']:.1f} s; API {time['api_seconds']:.1f} s, "
+        f"database {time['db_seconds']:.1f} s, compute {time['compute_seconds']:.1f} s; they overlap"
     )
-    console.print(f"database: {report.settings.database_name}")
 
 
-def _table(outcomes: Sequence[SymbolOutcome]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
-    for name, side in (
-        ("symbol", "left"),
-        ("status", "left"),
-        ("bars", "right"),
-        ("new", "right"),
-        ("changed", "right"),
-        ("requests", "right"),
-        ("range", "left"),
-    ):
-        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=name != "range")
+def show_places(
+    console: Console, report: Report, audit_path: Path | None, *, demo: bool, typed_url: bool
+) -> None:
+    """Print where the data and the audit are, and the command that opens the database."""
+    console.print(f"database  {escape(report.settings.database_name)}")
+    console.print(f"query it  {escape(psql_command(demo=demo, typed_url=typed_url))}")
+    if audit_path:
+        console.print(f"audit     {escape(str(audit_path))}")
+
+
+def psql_command(*, demo: bool, typed_url: bool) -> str:
+    """The command, as it works in this folder, that opens the run's database.
+
+    *typed_url*: the database came from --database-url, so the environment does not name it.
+    """
+    arguments = "--demo" if demo else "--database-url URL" if typed_url else ""
+    if Path.cwd() == CHECKOUT and Path(sys.prefix) == CHECKOUT / ".venv":
+        return f"make psql ARGS={_quoted(arguments)}" if arguments else "make psql"
+    script = _from_here(CHECKOUT / "scripts" / "database.py")
+    return f"{_from_here(Path(sys.executable))} {script} psql {arguments}".rstrip()
+
+
+def _quoted(arguments: str) -> str:
+    return f'"{arguments}"' if " " in arguments else arguments
+
+
+def _from_here(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def show_problems(console: Console, outcomes: Sequence[SymbolOutcome]) -> None:
+    """Print what went wrong, a line a symbol and reason; nothing if nothing did."""
+    problems = problem_lines(outcomes)
+    for line in problems[:MANY_PROBLEMS]:
+        console.print(line)
+    if len(problems) > MANY_PROBLEMS:
+        console.print(f"… and {len(problems) - MANY_PROBLEMS} more: see the audit")
+
+
+def problem_lines(outcomes: Sequence[SymbolOutcome]) -> list[str]:
+    """What went wrong, as markup, a line a symbol and reason."""
+    return [line for outcome in outcomes for line in _problems(outcome)]
+
+
+def _problems(outcome: SymbolOutcome) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for series in outcome.series:
+        if reason := _reason(series):
+            reasons.setdefault(reason, []).append(series.timeframe)
+    lines = [f"{','.join(timeframes)}: {escape(reason)}" for reason, timeframes in reasons.items()]
+    if outcome.error:
+        lines.insert(0, escape(outcome.error))
+    return [f"[bold]{escape(outcome.symbol)}[/] {line}" for line in lines]
+
+
+def _reason(series: SeriesOutcome) -> str | None:
+    if series.error or not series.refused:
+        return series.error
+    first = series.refused[0]
+    return f"{len(series.refused)} impossible bars refused, e.g. {first.reason}; they are asked for again"
+
+
+def _table(console: Console, outcomes: Sequence[SymbolOutcome]) -> Table:
+    """The table, without what is least missed where the terminal is narrow."""
+    columns = ["symbol", "status", "bars", "new", "changed", "requests", "from", "newest (UTC)"]
+    if not any(s.updated for o in outcomes for s in o.series):
+        columns.remove("changed")
+    everything = console.options.update(max_width=1_000)
+    for least_missed in LEAST_MISSED:
+        if Measurement.get(console, everything, _table_of(columns, outcomes)).maximum > console.width:
+            columns.remove(least_missed)
+    return _table_of(columns, outcomes)
+
+
+def _table_of(columns: Sequence[str], outcomes: Sequence[SymbolOutcome]) -> Table:
+    table = _plain_table(columns)
     for outcome in outcomes[:MANY_SYMBOLS]:
-        table.add_row(*_row(outcome))
+        cells = _cells(outcome)
+        table.add_row(*(cells[name] for name in columns))
     if len(outcomes) > MANY_SYMBOLS:
-        table.add_row("…", f"{len(outcomes) - MANY_SYMBOLS} more in the audit")
+        table.add_row("…", f"and {len(outcomes) - MANY_SYMBOLS} more")
     return table
 
 
-def _row(outcome: SymbolOutcome) -> tuple[str, ...]:
-    if outcome.error:
-        return (outcome.symbol, "[red]failed[/]", "", "", "", "", outcome.error)
+def _plain_table(columns: Sequence[str]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
+    for name in columns:
+        table.add_column(name, justify="left" if name in TEXT_COLUMNS else "right", no_wrap=True)
+    return table
+
+
+def _cells(outcome: SymbolOutcome) -> dict[str, str]:
     series = outcome.series
-    worst = max((s.status for s in series), key=list(SeriesStatus).index, default=SeriesStatus.OK)
+    bars = sum(s.bars for s in series)
     firsts, lasts = [s.first for s in series if s.first], [s.last for s in series if s.last]
-    span = f"{min(firsts):%Y-%m-%d} .. {max(lasts):%Y-%m-%d}" if firsts else "no bars"
-    return (
-        outcome.symbol,
-        MARK[worst],
-        f"{sum(s.bars for s in series):,}",
-        f"{sum(s.inserted for s in series):,}",
-        f"{sum(s.updated for s in series):,}",
-        f"{sum(s.requests for s in series):,}",
-        span,
-    )
+    return {
+        "symbol": escape(outcome.symbol),
+        "status": MARK[worst_status(outcome)],
+        # Not counted where the run was cut off.
+        "bars": "" if SeriesStatus.INTERRUPTED in (s.status for s in series) else f"{bars:,}",
+        "new": f"{sum(s.inserted for s in series):,}",
+        "changed": f"{sum(s.updated for s in series):,}",
+        "requests": f"{sum(s.requests for s in series):,}",
+        "from": f"{min(firsts):%Y-%m-%d}" if firsts else "",
+        "newest (UTC)": _minute(max(lasts)) if lasts else "",
+    }
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
 
 
 def show_plan(console: Console, plans: Mapping[str, list[SeriesPlan] | None], rate_limit: int) -> None:
     """Print what a run would ask, by symbol and timeframe."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
-    for name in ("symbol", "timeframe", "requests", "pages", "base bars"):
-        table.add_column(name, justify="left" if name in ("symbol", "timeframe") else "right")
+    table = _plain_table(["symbol", "timeframe", "requests", "pages", "base bars"])
+    table.columns[1].justify = "left"
     for symbol, plan in plans.items():
         if plan is None:
-            table.add_row(symbol, "not tracked yet: it would be looked up", "1")
+            table.add_row(escape(symbol), "looked up first", "1")
         for series in plan or ():
             bars = sum(w.base_bars for w in series.windows)
             table.add_row(symbol, series.timeframe, str(len(series.windows)), str(pages(series)), f"{bars:,}")
     console.print(table)
     document = plan_document(plans, rate_limit)
-    limit = f"about {document['minutes_at_limit']} minutes at {rate_limit} a minute" if rate_limit else "no limit"
-    console.print(f"{document['requests']} requests, {document['pages']} pages; {limit}. Nothing was sent.")
+    console.print("[dim]base bars: minute or day bars the answers may hold, at most; a page holds 50,000[/]")
+    console.print(
+        f"{document['requests']} requests, {document['pages']} pages; {_at_limit(document, rate_limit)}"
+    )
+    console.print("dry run: nothing was sent, nothing was stored")
+
+
+def _at_limit(document: Mapping[str, object], rate_limit: int) -> str:
+    if not rate_limit:
+        return "no rate limit"
+    minutes = document["minutes_at_limit"]
+    return f"{f'about {minutes} min' if minutes else 'within a minute'} at {rate_limit} a minute"
 
 
 def pages(plan: SeriesPlan) -> int:
@@ -108,5 +210,3 @@ def plan_document(plans: Mapping[str, list[SeriesPlan] | None], rate_limit: int)
         "look_ups": unknown,
         "symbols": by_series,
     }
-
-

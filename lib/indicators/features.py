@@ -22,9 +22,9 @@ class Feature:
     """One column of ``market_data_v2``.
 
     *inputs*: the columns it reads. *period*: bars in its window; None where it has none. *warmup*: how many
-    bars of a series have no value (NULL), which is the index of the first that has one. *lookback*: bars needed
-    before one to compute it as if from the series' beginning; None: it continues from its stored value.
-    *scales_with*: what it is proportional to; None: unchanged when prices or volumes are multiplied.
+    bars of a series have no value (NULL), which is the index of the first that has one. *lookback*: bars
+    needed before one to compute it as if from the series' beginning; None: it continues from its stored
+    value. *scales_with*: what it is proportional to; None: unchanged when prices or volumes are multiplied.
     *formula*, *source*: for people; C, H, L, O, V: the bar's columns, C[-1] the close before, ln the natural
     logarithm, TP = (H + L + C) / 3, mean/sd(x, n): of the last n values.
     """
@@ -58,7 +58,7 @@ FEATURES = (
         CLOSE,
         20,
         20,
-        "sd(log_return, 20) * sqrt(bars per year); sd of a sample (n - 1); bars per year by the market's calendar",
+        "sd(log_return, 20) * sqrt(bars per year); sd of a sample (n - 1); the year's bars by the calendar",
         "realised volatility",
     ),
     Feature(
@@ -66,7 +66,8 @@ FEATURES = (
         CLOSE,
         252,
         271,
-        "percent of the 251 values of volatility_20 before this one that lie below it, equal ones half",
+        "percent of the 251 volatilities before this one that lie below it, equal ones half; "
+        "equal are those on one step of floor(1000 log2(sd(log_return, 20)))",
         _OWN,
     ),
     Feature(
@@ -105,7 +106,7 @@ FEATURES = (
         CLOSE,
         14,
         14,
-        "100 * U / (U + D), Wilder's means of rises and falls; 50 after 200 closes without a change",
+        "100 * U / (U + D), Wilder's means of rises and falls; 50, and begun anew, after 200 equal closes",
         "TA-Lib RSI (Wilder 1978)",
         recursive=True,
     ),
@@ -117,7 +118,7 @@ FEATURES = (
         HLC,
         14,
         27,
-        "Wilder's mean of 100 * |DI+ - DI-| / (DI+ + DI-); 0 after 200 bars without a move",
+        "Wilder's mean of 100 * |DI+ - DI-| / (DI+ + DI-); 0, and begun anew, after 200 bars without one",
         "TA-Lib ADX (Wilder 1978)",
         recursive=True,
     ),
@@ -203,8 +204,8 @@ FEATURES = (
         HL,
         20,
         19,
-        "(s(highest H of 10 - that of the 10 before) + s(lowest L of 10 - that of the 10 before)) / 2, s the sign: "
-        "1 higher highs and higher lows, -1 lower ones, 0 no structure",
+        "half the sum of the signs of: highest H of 10 bars less that of the 10 before, lowest L likewise; "
+        "1 higher highs and higher lows, -1 lower ones, 0 neither",
         _OWN,
     ),
     Feature(

@@ -1,68 +1,91 @@
 """The features in which every earlier bar lives on, fading: those of TA-Lib that smooth exponentially.
 
 One NaN inside TA-Lib makes RSI 0 and ADX frozen for ever, both finite and wrong: none may be among the bars.
+
+RSI and ADX are ratios of averages. While nothing moves both averages fade alike, and the last direction stays
+for as long as the digits reach: a value that depends on how far back the bars at hand go. So a still market
+ends it: after ``STILL_BARS`` bars without a move RSI is 50 and ADX 0, and they begin anew with the next move.
 """
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 import talib
 
 from lib.bars import Bars, FloatArray
-from lib.indicators.windows import window_max, window_min
 
-Features = dict[str, FloatArray]
+BoolArray = npt.NDArray[np.bool_]
 
-# After this many bars without any movement RSI and ADX show none. TA-Lib would show the last direction until
-# it fades below a fixed threshold: a value that depends on what was before the bars at hand.
 STILL_BARS = 200
 
-# TA-Lib takes what is below 1e-14 for zero, whatever the price. A power of two moves prices away from there and
-# leaves every digit of a ratio as it is.
-_AWAY_FROM_ZERO = 2.0**60
 
-
-def recursive(bars: Bars) -> Features:
-    """All of them, shape (n,) each, NaN in the warm-up."""
-    macd, signal, histogram = talib.MACD(bars.close, 12, 26, 9)
-    return {
-        "ema_12": talib.EMA(bars.close, 12),
-        "ema_26": talib.EMA(bars.close, 26),
-        "macd": macd,
-        "macd_signal": signal,
-        "macd_hist": histogram,
-        "atr_14": talib.ATR(bars.high, bars.low, bars.close, 14),
-        "rsi_14": _rsi(bars.close),
-        "adx_14": _adx(bars),
-    }
+def recursive(bars: Bars) -> Iterator[tuple[str, FloatArray]]:
+    """Name and values of each, shape (n,), NaN in the warm-up; one after the other, so that few are held."""
+    yield "ema_12", talib.EMA(bars.close, 12)
+    yield "ema_26", talib.EMA(bars.close, 26)
+    yield from zip(("macd", "macd_signal", "macd_hist"), talib.MACD(bars.close, 12, 26, 9), strict=True)
+    yield "atr_14", talib.ATR(bars.high, bars.low, bars.close, 14)
+    yield "rsi_14", _rsi(bars.close)
+    yield "adx_14", _adx(bars)
 
 
 def _rsi(close: FloatArray) -> FloatArray:
-    rsi = talib.RSI(close * _AWAY_FROM_ZERO, 14)
-    rsi[_still(close, close) & np.isfinite(rsi)] = 50.0
-    return rsi
+    moved = close[1:] != close[:-1]
+    return _ended_by_stillness(lambda part: talib.RSI(close[part], 14), moved, 14, 50.0)
 
 
 def _adx(bars: Bars) -> FloatArray:
-    adx = talib.ADX(bars.high * _AWAY_FROM_ZERO, bars.low * _AWAY_FROM_ZERO, bars.close * _AWAY_FROM_ZERO, 14)
-    adx[_still(bars.high, bars.low) & np.isfinite(adx)] = 0.0
-    return adx
+    high, low, close = bars.high, bars.low, bars.close
+    higher, lower = high[1:] > high[:-1], low[1:] < low[:-1]
+    moved = higher | lower
+    both = np.flatnonzero(higher & lower)  # the wider side counts; of two alike, neither
+    moved[both] = high[both + 1] - high[both] != low[both] - low[both + 1]
+    return _ended_by_stillness(lambda part: talib.ADX(high[part], low[part], close[part], 14), moved, 27, 0.0)
 
 
-def _still(high: FloatArray, low: FloatArray) -> npt.NDArray[np.bool_]:
-    """Where nothing has moved for STILL_BARS bars, or since the first one."""
-    span = STILL_BARS + 1
-    still = np.maximum.accumulate(high[:span]) == np.minimum.accumulate(low[:span])
-    return np.concatenate((still[: span - 1], window_max(high, span) == window_min(low, span)))
+def _ended_by_stillness(
+    indicator: Callable[[slice], FloatArray], moved: BoolArray, warmup: int, still: float
+) -> FloatArray:
+    """*indicator* of all bars, *still* where nothing moves, and begun anew after that.
+
+    *moved*: from each bar to the next. A new beginning takes the last *warmup* still bars with it.
+    """
+    n = len(moved) + 1
+    result = indicator(slice(0, n))
+    for (begin, resumed), (end, _) in pairwise([*_still_spans(moved), (n, n)]):
+        result[max(begin, warmup) : resumed] = still
+        if begin and resumed < n:
+            result[resumed:end] = indicator(slice(resumed - warmup, end))[warmup:]
+    return result
 
 
-def on_balance_volume(bars: Bars, known: tuple[int, float] | None) -> FloatArray:
-    """On-balance volume, shape (n,): the volume of rising bars less that of falling ones.
+def _still_spans(moved: BoolArray) -> list[tuple[int, int]]:
+    """[begin, end) of the bars with no move since the first one, then of those STILL_BARS after the last."""
+    n, half = len(moved), STILL_BARS // 2
+    from_first = (0, int(np.argmax(moved)) + 1 if moved.any() else n + 1)
+    # A span that long covers one of these pieces whole; nearly always there is none to look for.
+    if moved[: n // half * half].reshape(-1, half).any(axis=1).all():
+        return [from_first]
+    last = np.flatnonzero(moved) + 1
+    following = np.append(last[1:], n + 1)
+    long = np.flatnonzero(following - last > STILL_BARS)
+    return [from_first, *((int(last[i]) + STILL_BARS, int(following[i])) for i in long)]
+
+
+def on_balance_volume(bars: Bars, known: tuple[int, float] | None, out: FloatArray) -> None:
+    """Write into *out*, shape (n,), the volume of rising bars less that of falling ones, summed up.
 
     *known*: the index of a bar and its stored value, from which it goes on, to the same last digit as if
     computed from the first bar of all; values before it are NaN. None: *bars* are the whole series.
     """
     start, value = known or (0, float(bars.volume[0]))
-    result = np.full(len(bars), np.nan)
-    steps = np.sign(np.diff(bars.close[start:])) * bars.volume[start + 1 :]
-    result[start:] = np.cumsum(np.concatenate(([value], steps)))
-    return result
+    close = bars.close[start:]
+    out[:start] = np.nan
+    out[start] = value
+    steps = out[start + 1 :]
+    np.subtract(close[1:], close[:-1], out=steps)
+    np.sign(steps, out=steps)
+    steps *= bars.volume[start + 1 :]
+    np.cumsum(out[start:], out=out[start:])

@@ -1,11 +1,12 @@
 """The features that look back over a fixed number of bars, on plain numpy.
 
-Each function takes bars oldest first and gives arrays aligned at their end: the last value belongs to the last
-bar, and the bars in front that have none are those of the warm-up. What a window without any movement or
-volume means is decided here: the middle of the scale, never the edge.
+Each function takes bars oldest first and gives arrays aligned at their end: the last value belongs to the
+last bar, and the bars in front that have none are those of the warm-up. What a window without any movement
+or volume means is decided here: the middle of the scale, never the edge.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from lib.bars import Bars, FloatArray
 from lib.indicators.windows import (
@@ -23,6 +24,7 @@ Features = dict[str, FloatArray]
 _PARKINSON = 1 / (4 * np.log(2))
 _GARMAN_KLASS = 2 * np.log(2) - 1
 _TIE = 1e-12  # typical prices closer than this, relatively, are one price: the rest is rounding
+_STEPS = 1000  # into which each doubling of volatility is divided for its rank
 
 
 def windowed(bars: Bars, bars_per_year: float) -> Features:
@@ -63,10 +65,16 @@ def _volatility(bars: Bars, log_return: FloatArray, annual: float) -> Features:
     garman_klass = window_mean(0.5 * high_low - _GARMAN_KLASS * close_open, 20)
     return {
         "volatility_20": deviation * annual,
-        "volatility_rank_252": window_rank(deviation, 252),
+        "volatility_rank_252": window_rank(_steps(deviation), 252),
         "parkinson_20": np.sqrt(window_mean(high_low, 20) * _PARKINSON) * annual,
         "garman_klass_20": np.sqrt(np.maximum(garman_klass, 0)) * annual,
     }
+
+
+def _steps(deviation: FloatArray) -> npt.NDArray[np.int16]:
+    """Volatility in steps of a thousandth of a doubling: what differs by rounding only is on one step."""
+    doublings: FloatArray = np.log2(np.clip(deviation, 2.0**-32, 2.0**32))
+    return np.floor(doublings * _STEPS).astype(np.int16)
 
 
 def _bollinger(bars: Bars) -> Features:

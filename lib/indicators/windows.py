@@ -12,6 +12,7 @@ first of which ends at index n - 1; none if m < n. No NaN may be among the value
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from lib.bars import FloatArray
 
@@ -41,7 +42,10 @@ def window_mean(x: FloatArray, n: int) -> FloatArray:
 
 
 def window_spread(x: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
-    """The mean of each window, and the sum of its squared distances from it: exactly 0 where all are equal."""
+    """The mean of each window, and the sum of its squared distances from it: exactly 0 where all are equal.
+
+    Windows are joined by the distance of their means, so that large values do not drown small differences.
+    """
     count = max(0, x.shape[-1] - n + 1)
     part, square, size = x, np.zeros_like(x), 1
     total, squares, covered = np.zeros((*x.shape[:-1], count)), np.zeros((*x.shape[:-1], count)), 0
@@ -90,22 +94,26 @@ def _extreme(x: FloatArray, n: int, better: Combine) -> FloatArray:
 
 def window_deviation(x: FloatArray, mean: FloatArray, n: int) -> FloatArray:
     """The mean distance of each window's values from *mean*, its own mean."""
-    total = np.zeros_like(mean)
+    total, distance = np.zeros_like(mean), np.empty_like(mean)
     for lag in range(n):
-        total += np.abs(x[lag : lag + len(mean)] - mean)
+        np.subtract(x[lag : lag + len(mean)], mean, out=distance)
+        total += np.abs(distance, out=distance)
     total /= n
     return total
 
 
-def window_rank(x: FloatArray, n: int) -> FloatArray:
+def window_rank(x: npt.NDArray[np.int16], n: int) -> FloatArray:
     """Where the last value of each window stands among the n - 1 before it: 0 below all, 100 above all.
 
-    An equal value counts half. n is at most 256.
+    An equal value counts half. n is at most 256. Small integers, because they are compared n times.
     """
     last = x[n - 1 :]
     below, not_above = np.zeros(len(last), np.uint8), np.zeros(len(last), np.uint8)
     for lag in range(n - 1):
         earlier = x[lag : lag + len(last)]
-        below += earlier < last
-        not_above += earlier <= last
-    return (below + not_above.astype(np.float64)) * (50.0 / (n - 1))
+        below += (earlier < last).view(np.uint8)  # as it stands the sum would convert every value
+        not_above += (earlier <= last).view(np.uint8)
+    rank = not_above.astype(np.float64)
+    rank += below
+    rank *= 50 / (n - 1)
+    return rank

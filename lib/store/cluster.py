@@ -71,13 +71,7 @@ class Cluster:
 
     def accepts(self) -> bool:
         """Whether the server takes connections: not while it recovers or shuts down."""
-        asking: list[str | Path] = [
-            binaries.program("pg_isready"),
-            "--host",
-            str(self._socket_folder()),
-            "--port",
-            PORT,
-        ]
+        asking: list[str | Path] = [binaries.program("pg_isready"), "--dbname", self.url]
         return ourselves().run(asking, cwd=Path("/")).returncode == 0
 
     def launch(self, start_lock: FileLock) -> None:

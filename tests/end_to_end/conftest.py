@@ -1,10 +1,5 @@
 """The whole toolkit on a database and an emulator of the test's own: in process, or as the user's commands."""
 
-import asyncio
-import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,8 +19,6 @@ from lib.timeframe import Timeframe, parse_timeframes
 from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.settings import DEFAULT_KEY
 from lib.wiring import Toolkit, VendorTerms, open_toolkit
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Silent:
@@ -91,50 +84,6 @@ class Workbench:
         )
         counts = await self.fetch("SELECT * FROM session_audit ORDER BY 1, 2, 3")
         return [tuple(row) for row in bars], [tuple(row) for row in coverage], [tuple(row) for row in counts]
-
-
-@pytest.fixture
-def command_environment(database_url, tmp_path):
-    """The environment of the user's commands: the test's database, no other setting."""
-    keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**keep, "DATABASE_URL": database_url, "POLYGON_API_KEY": DEFAULT_KEY, "BACKFILL_HOME": str(tmp_path)}
-
-
-@dataclass
-class Finished:
-    """A command that ended."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-    @property
-    def result(self):
-        return json.loads(self.stdout)
-
-
-@pytest.fixture
-def command(command_environment, tmp_path):
-    """Runs a script of the project as the user would; ``start`` leaves it running."""
-
-    async def start(script, *arguments, **environment):
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(ROOT / script),
-            *map(str, arguments),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=command_environment | environment,
-            cwd=tmp_path,
-        )
-
-    async def run(script, *arguments, **environment):
-        process = await start(script, *arguments, **environment)
-        stdout, stderr = await process.communicate()
-        return Finished(process.returncode, stdout.decode(), stderr.decode())
-
-    run.start = start
-    return run
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ class TestSession:
     async def test_a_cancelled_block_drops_its_connection_and_what_it_did(self, database):
         async with database.connection() as connection:
             await connection.execute("CREATE TABLE filled (n integer)")
+        used = []
 
         async def copy() -> None:
             async def endless():
@@ -117,12 +118,14 @@ class TestSession:
                     await asyncio.sleep(0)
 
             async with database.connection() as connection, connection.transaction():
+                used.append(connection.get_server_pid())
                 await connection.copy_to_table("filled", source=endless())
 
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 await copy()
         async with asyncio.timeout(5), database.connection() as connection:
+            assert connection.get_server_pid() not in used
             assert await connection.fetchval("SELECT count(*) FROM filled") == 0
 
     async def test_a_second_open_finds_the_schema(self, database_url, database):

@@ -38,7 +38,6 @@ def other_run(database_url):
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert process.stdout and process.stdout.readline() == "held\n"
     yield process

@@ -1,7 +1,6 @@
 """Numbered schema files: in order, once, one transaction each, by one process at a time."""
 
 import asyncio
-import os
 import shutil
 import subprocess
 import sys
@@ -89,6 +88,15 @@ async def test_a_file_that_fails_is_named_with_its_line_and_leaves_nothing(conne
     assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
 
 
+async def test_a_file_and_its_record_are_one_transaction(connection, folder):
+    record = "INSERT INTO schema_migrations (version, name) VALUES (2, 'in the way of its own record')"
+    write(folder, "002_a.sql", f"CREATE TABLE t (); {record}")
+
+    with pytest.raises(MigrationFailed, match=r"002_a\.sql: duplicate key"):
+        await apply_migrations(connection, folder)
+    assert await connection.fetchval("SELECT to_regclass('t')") is None
+
+
 async def test_a_database_of_a_newer_checkout_is_refused(connection, folder):
     write(folder, "002_newer.sql", "CREATE TABLE t ()")
     await apply_migrations(connection, folder)
@@ -139,7 +147,6 @@ def test_two_processes_at_once_apply_each_file_once(empty_database_url, folder):
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         for _ in range(2)
     ]

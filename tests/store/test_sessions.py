@@ -11,7 +11,6 @@ import pytest
 
 from lib.errors import HorizonExceeded, UsageError
 from lib.sessions import SessionTable
-from lib.store.migrations import apply_migrations
 from lib.store.sessions import (
     CalendarOverride,
     OverrideKind,
@@ -29,7 +28,6 @@ ZONES = ("UTC", "America/New_York", "America/Los_Angeles", "Asia/Tokyo")
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database_url)
-    await apply_migrations(connection)
     yield connection
     await connection.close()
 

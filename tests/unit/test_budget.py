@@ -397,6 +397,19 @@ def test_the_capacity_halves_once_a_window_has_a_floor_and_comes_back_step_by_st
     assert recovered == [26, 42, 58, 74, 90, 106, 122, 138, 154, 160, 160]
 
 
+def test_a_waiter_is_woken_when_capacity_comes_back():
+    async def main(clock):
+        budget, sent_at = Budget(2, clock), []
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send(budget, clock, [], latency=500))
+            await limited(budget, clock, [])
+            await clock.sleep(30)
+            await send(budget, clock, sent_at)
+        return sent_at
+
+    assert run(main) == [pytest.approx(65, abs=0.1)]  # a pause of 5 s and a minute without a 429
+
+
 def test_a_slowed_pace_is_kept_and_then_left():
     async def main(clock):
         budget, sent_at = Budget(10, clock), []
@@ -407,4 +420,5 @@ def test_a_slowed_pace_is_kept_and_then_left():
     in_minutes = [0] * 6
     for moment in run(main):
         in_minutes[int(moment // 60.1)] += 1
-    assert in_minutes == [5, 6, 7, 8, 9, 6]
+    # Half of 10, and the first slot again just after its minute; then one more in each minute.
+    assert in_minutes == [5 + 1, 6, 7, 8, 9, 5]

@@ -67,7 +67,9 @@ def test_a_hole_uncovers_what_an_older_answer_covered():
     assert points((r.start_ms, r.end_ms) for r in insert) == points([(0, 100)]) - {30}
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 8), st.sampled_from(list(Answered))), max_size=8))
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(1, 8), st.sampled_from(list(Answered))), max_size=8)
+)
 def test_rows_of_a_series_stay_disjoint_and_the_newest_answer_counts(answers):
     stored, truth = [], {}
     for i, (start, length, outcome) in enumerate(answers):
@@ -76,7 +78,16 @@ def test_rows_of_a_series_stay_disjoint_and_the_newest_answer_counts(answers):
         delete, insert = record(stored, [new])
         stored = [r for r in stored if r.row_id not in delete]
         stored += [
-            LedgerRow(r.start_ms, r.end_ms, r.outcome, r.n_bars, r.attempt, r.fetched_at, r.verify_after, 100 * i + k)
+            LedgerRow(
+                r.start_ms,
+                r.end_ms,
+                r.outcome,
+                r.n_bars,
+                r.attempt,
+                r.fetched_at,
+                r.verify_after,
+                100 * i + k,
+            )
             for k, r in enumerate(insert)
         ]
         truth.update(dict.fromkeys(range(start, start + length), outcome))

@@ -28,11 +28,15 @@ def bars(t, seed=1, trades=True):
 
 
 def by_pandas(base, rule):
-    frame = pd.DataFrame({name: getattr(base, name) for name in ("open", "high", "low", "close", "volume", "trades")})
+    frame = pd.DataFrame(
+        {name: getattr(base, name) for name in ("open", "high", "low", "close", "volume", "trades")}
+    )
     frame["turnover"] = base.vwap * base.volume
     frame.index = pd.to_datetime(base.t, unit="ms", utc=True)
     how = {"open": "first", "high": "max", "low": "min", "close": "last"}
-    rolled = frame.resample(rule, origin="epoch").agg({**how, "volume": "sum", "trades": "sum", "turnover": "sum"})
+    rolled = frame.resample(rule, origin="epoch").agg(
+        {**how, "volume": "sum", "trades": "sum", "turnover": "sum"}
+    )
     return rolled.dropna(subset="open")
 
 

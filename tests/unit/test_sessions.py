@@ -16,6 +16,7 @@ from lib.sessions import (
     Plan,
     Plans,
     SessionTable,
+    after_hole,
     always_open_table,
     bars_per_year,
     final_at_ms,
@@ -309,6 +310,34 @@ def test_a_week_without_a_session_settles_with_its_neighbours() -> None:
     )
 
     assert settled(table, Timeframe.W1, new_york("2025-01-10 20:30"), QUARTER_HOUR) == new_york("2025-01-19")
+
+
+def test_a_hole_is_a_session_without_bars_and_not_a_night_or_a_weekend() -> None:
+    bars = [
+        "2025-01-06 10:00",
+        "2025-01-06 15:59",
+        "2025-01-08 09:30",
+        "2025-01-10 09:30",
+        "2025-01-13 04:00",
+    ]
+    t = np.array([to_ms(new_york(text)) for text in bars])
+
+    # Tuesday the 7th is missing; the 9th was closed, the 11th and 12th are a weekend.
+    assert after_hole(NYSE, Timeframe.M1, t).tolist() == [False, False, True, False, False]
+    assert after_hole(COINS, Timeframe.M1, t).tolist() == [False, False, True, True, True]
+    assert after_hole(NYSE, Timeframe.M1, t[:0]).tolist() == []
+
+
+def test_a_bar_on_a_closed_day_is_no_hole() -> None:
+    t = np.array([to_ms(new_york(f"2025-01-{day} 10:00")) for day in ("10", "11", "13", "14")])
+
+    assert not after_hole(NYSE, Timeframe.D1, t).any()
+
+
+def test_a_missing_week_is_a_hole_of_weekly_bars() -> None:
+    sundays = np.array([midnight_ms(date(2025, 1, day), NYSE.zone) for day in (5, 12, 26)])
+
+    assert after_hole(NYSE, Timeframe.W1, sundays).tolist() == [False, False, True]
 
 
 def test_bars_per_year() -> None:

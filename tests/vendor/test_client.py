@@ -3,51 +3,14 @@
 import gzip
 import json
 import math
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from lib.bars import NO_TRADES
-from lib.errors import AnswerInvalid, NotFound
-from lib.retry import RetryPolicy
 from lib.symbols import AssetClass, Instrument
 from lib.timeframe import Timeframe
-from lib.zones import NEW_YORK, midnight_ms
-
-START = 1_700_000_040_000  # a whole minute
-MINUTE = 60_000
-
-
-def bar(minute, price=10.0, **changes):
-    return {
-        "v": 100,
-        "vw": price,
-        "o": price,
-        "c": price,
-        "h": price + 1,
-        "l": price - 1,
-        "t": START + minute * MINUTE,
-        "n": 3,
-    } | changes
-
-
-def answer(*bars, ticker="AAPL", **changes):
-    body = {
-        "ticker": ticker,
-        "queryCount": len(bars),
-        "resultsCount": len(bars),
-        "adjusted": False,
-        "results": list(bars),
-        "status": "OK",
-        "request_id": "6a7e466379af0a71039d60cc78e72282",
-        "count": len(bars),
-    }
-    return {name: value for name, value in (body | changes).items() if value is not ...}
-
-
-async def read(client, instrument, minutes=10, timeframe=Timeframe.M1):
-    end = START + minutes * MINUTE
-    return [page async for page in client.pages(instrument, timeframe, START, end)]
+from tests.vendor.asking import END, MINUTE, PATH, START, answer, bar, minutes_of, read
 
 
 async def test_asks_for_raw_bars_of_the_whole_range_and_sends_the_key_in_the_header(
@@ -59,7 +22,7 @@ async def test_asks_for_raw_bars_of_the_whole_range_and_sends_the_key_in_the_hea
 
     [asked] = vendor.asked
     assert asked.method == "GET"
-    assert asked.path == f"/v2/aggs/ticker/AAPL/range/1/minute/{START}/{START + 10 * MINUTE - 1}"
+    assert asked.path == PATH
     assert asked.query == {"adjusted": "false", "sort": "asc", "limit": "50000"}
     assert asked.headers["authorization"] == f"Bearer {vendor.key}"
     assert asked.headers["accept-encoding"] == "gzip"
@@ -108,7 +71,7 @@ async def test_bars_become_columns(vendor, open_client, aapl):
     assert page.bars.volume.tolist() == [135647456.0, 100.0]
     assert page.bars.vwap.tolist() == [10.25, 11.0]
     assert page.bars.trades.tolist() == [3, 7]
-    assert (page.start_ms, page.end_ms) == (START, START + 10 * MINUTE)
+    assert (page.start_ms, page.end_ms) == (START, END)
 
 
 async def test_numbers_in_any_notation_are_equal_to_the_last_digit(vendor, open_client, btc):
@@ -153,7 +116,7 @@ async def test_an_honest_empty_answer_covers_the_range(vendor, open_client, aapl
         [page] = await read(client, aapl)
 
     assert len(page.bars) == 0
-    assert (page.start_ms, page.end_ms) == (START, START + 10 * MINUTE)
+    assert (page.start_ms, page.end_ms) == (START, END)
 
 
 async def test_delayed_is_success(vendor, open_client, aapl):
@@ -228,187 +191,5 @@ async def test_a_repeated_bar_is_dropped_and_counted(vendor, open_client, aapl):
     async with open_client() as client:
         [page] = await read(client, aapl)
 
-    assert [(t - START) // MINUTE for t in page.bars.t] == [0, 1, 2]
+    assert minutes_of(page) == [0, 1, 2]
     assert page.duplicates == 3
-
-
-def following(vendor, minute, **query):
-    parameters = "&".join(f"{name}={value}" for name, value in ({"cursor": "bGltaXQ9Mg"} | query).items())
-    path = f"/v2/aggs/ticker/AAPL/range/1/minute/{START + minute * MINUTE}/{START + 10 * MINUTE - 1}"
-    return f"{vendor.url}{path}?{parameters}"
-
-
-async def test_pages_are_followed_to_the_end_and_cover_the_range_without_a_seam(vendor, open_client, aapl):
-    vendor.reply(answer(bar(0), bar(1), next_url=following(vendor, 2)))
-    vendor.reply(answer(bar(4), bar(5), next_url=following(vendor, 6)))
-    vendor.reply(answer(bar(8)))
-    async with open_client() as client:
-        pages = await read(client, aapl)
-
-    assert [[(t - START) // MINUTE for t in page.bars.t] for page in pages] == [[0, 1], [4, 5], [8]]
-    edges = [((page.start_ms - START) // MINUTE, (page.end_ms - START) // MINUTE) for page in pages]
-    assert edges == [(0, 2), (2, 6), (6, 10)]
-    assert client.counters.pages == client.counters.total_requests == 3
-
-
-async def test_a_next_page_is_asked_with_our_own_parameters_and_key(vendor, open_client, aapl):
-    vendor.reply(
-        answer(bar(0), next_url=following(vendor, 1, limit=2, adjusted="true", apiKey="x", sort="desc"))
-    )
-    vendor.reply(answer(bar(4)))
-    async with open_client() as client:
-        await read(client, aapl)
-
-    second = vendor.asked[1]
-    assert second.path == f"/v2/aggs/ticker/AAPL/range/1/minute/{START + MINUTE}/{START + 10 * MINUTE - 1}"
-    assert second.query == {"cursor": "bGltaXQ9Mg", "adjusted": "false", "sort": "asc", "limit": "50000"}
-    assert second.headers["authorization"] == f"Bearer {vendor.key}"
-
-
-@pytest.mark.parametrize("vendor_goes_on_at", [1, 2, 4])
-async def test_the_next_page_begins_where_the_last_window_ended_whatever_next_url_says(
-    vendor, open_client, aapl, vendor_goes_on_at
-):
-    vendor.reply(answer(bar(0), bar(1), next_url=following(vendor, vendor_goes_on_at)))
-    vendor.reply(answer(bar(4)))
-    async with open_client() as client:
-        await read(client, aapl)
-
-    assert f"/range/1/minute/{START + 2 * MINUTE}/" in vendor.asked[1].path
-
-
-async def test_day_pages_go_on_at_the_next_local_midnight_across_the_change_of_clocks(
-    vendor, open_client, aapl
-):
-    days = [date(2011, 3, 11), date(2011, 3, 12), date(2011, 3, 13), date(2011, 3, 14), date(2011, 3, 15)]
-    friday, _, sunday, monday, end = (midnight_ms(day, NEW_YORK) for day in days)
-    assert monday - sunday == 23 * 60 * MINUTE
-    next_url = f"{vendor.url}/v2/aggs/ticker/AAPL/range/1/day/{monday}/x?cursor=c"
-    vendor.reply(answer(bar(0, t=friday), bar(0, t=sunday), next_url=next_url))
-    vendor.reply(answer(bar(0, t=monday)))
-    async with open_client() as client:
-        pages = [page async for page in client.pages(aapl, Timeframe.D1, friday, end)]
-
-    assert [(page.start_ms, page.end_ms, len(page.bars)) for page in pages] == [
-        (friday, monday, 2),
-        (monday, end, 1),
-    ]
-
-
-async def test_a_relative_next_url_is_our_own(vendor, open_client, aapl):
-    vendor.reply(answer(bar(0), next_url=following(vendor, 1).removeprefix(vendor.url)))
-    vendor.reply(answer(bar(4)))
-    async with open_client() as client:
-        assert len(await read(client, aapl)) == 2
-
-
-async def test_a_next_page_with_an_opaque_address_goes_on_by_our_own_arithmetic(vendor, open_client, aapl):
-    vendor.reply(answer(bar(0), next_url=f"{vendor.url}/v2/aggs/next?cursor=opaque"))
-    vendor.reply(answer(bar(4)))
-    async with open_client() as client:
-        assert len(await read(client, aapl)) == 2
-
-    assert f"/AAPL/range/1/minute/{START + MINUTE}/" in vendor.asked[1].path
-    assert vendor.asked[1].query["cursor"] == "opaque"
-
-
-async def test_a_page_may_be_empty_if_the_next_one_is_ahead(vendor, open_client, aapl):
-    vendor.reply(answer(next_url=following(vendor, 3)))
-    vendor.reply(answer(bar(4)))
-    async with open_client() as client:
-        pages = await read(client, aapl)
-
-    assert [((page.end_ms - START) // MINUTE, len(page.bars)) for page in pages] == [(3, 0), (10, 1)]
-
-
-async def test_a_next_page_beyond_the_range_is_not_asked_for(vendor, open_client, aapl):
-    vendor.reply(answer(bar(9), next_url=following(vendor, 10)))
-    async with open_client() as client:
-        [page] = await read(client, aapl)
-
-    assert page.end_ms == START + 10 * MINUTE
-    assert len(vendor.asked) == 1
-
-
-async def test_the_last_bar_of_a_page_may_come_again_on_the_next(vendor, open_client, aapl):
-    vendor.reply(answer(bar(0), bar(1), next_url=following(vendor, 2)))
-    vendor.reply(answer(bar(1), next_url=following(vendor, 3)))
-    vendor.reply(answer(bar(1), bar(5)))
-    async with open_client() as client:
-        pages = await read(client, aapl)
-
-    assert [[(t - START) // MINUTE for t in page.bars.t] for page in pages] == [[0, 1], [], [5]]
-    assert [page.duplicates for page in pages] == [0, 1, 1]
-
-
-DETAILS = {
-    "request_id": "1",
-    "status": "OK",
-    "results": {
-        "ticker": "SPY",
-        "name": "SPDR S&P 500 ETF Trust",
-        "market": "stocks",
-        "locale": "us",
-        "type": "ETF",
-        "active": True,
-        "list_date": "1993-01-29",
-        "delisted_utc": "2030-05-01T00:00:00Z",
-    },
-}
-
-
-async def test_ticker_details(vendor, open_client):
-    vendor.reply(DETAILS)
-    async with open_client() as client:
-        details = await client.ticker_details("SPY")
-
-    assert vendor.asked[0].target == "/v3/reference/tickers/SPY"
-    assert details.name == "SPDR S&P 500 ETF Trust"
-    assert (details.listed_from, details.listed_until) == (date(1993, 1, 29), date(2030, 5, 1))
-    assert details.asset_class is AssetClass.ETF
-
-
-@pytest.mark.parametrize(
-    ("results", "text"),
-    [
-        (None, "it holds no results"),
-        ({"ticker": "SPY"}, "missing required field `market`"),
-        ({"ticker": "spy", "market": "stocks"}, "it is about spy, not SPY"),
-        ({"ticker": "SPY", "market": "stocks", "list_date": "soon"}, "'soon' is not a date"),
-    ],
-)
-async def test_ticker_details_that_cannot_be_used(canned_answers, open_client, vendor, results, text):
-    canned_answers.get(f"{vendor.url}/v3/reference/tickers/SPY", payload={"status": "OK", "results": results})
-    async with open_client(policy=RetryPolicy(max_attempts=1)) as client:
-        with pytest.raises(AnswerInvalid, match=text):
-            await client.ticker_details("SPY")
-
-
-@pytest.mark.parametrize(
-    ("ticker", "market", "kind", "asset_class"),
-    [
-        ("KIMpL", "stocks", "PFD", AssetClass.STOCK),
-        ("X:LTCUSD", "crypto", None, AssetClass.CRYPTO),
-        ("C:EURUSD", "fx", None, None),
-        ("I:SPX", "indices", None, None),
-    ],
-)
-async def test_the_market_decides_the_asset_class(vendor, open_client, ticker, market, kind, asset_class):
-    found = {"ticker": ticker, "market": market} | ({"type": kind} if kind else {})
-    vendor.reply({"status": "OK", "results": found})
-    async with open_client() as client:
-        details = await client.ticker_details(ticker)
-
-    assert vendor.asked[0].target == f"/v3/reference/tickers/{ticker}"
-    assert details.asset_class is asset_class
-
-
-@pytest.mark.parametrize("status", [404, 200])
-async def test_an_unknown_ticker_is_not_found_and_not_asked_again(vendor, open_client, status):
-    vendor.reply({"status": "NOT_FOUND", "request_id": "1", "message": "Ticker not found."}, status=status)
-    async with open_client() as client:
-        with pytest.raises(NotFound, match=r"/v3/reference/tickers/NOPE: HTTP \d+: Ticker not found\."):
-            await client.ticker_details("NOPE")
-
-    assert len(vendor.asked) == 1
-    assert client.counters.failed == 1

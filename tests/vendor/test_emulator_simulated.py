@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lib.bars import Bars
@@ -36,10 +36,12 @@ def whole() -> dict[str, Bars]:
 @given(
     ticker=st.sampled_from(TICKERS),
     start=st.integers(ms(2020, 8, 1), ms(2020, 11, 30)),
-    span=st.integers(1, 40 * DAY_MS),
-    most=st.one_of(st.just(MANY), st.integers(1, 3000)),
+    span=st.integers(1, 122 * DAY_MS),
+    most=st.one_of(st.just(MANY), st.integers(1, 100_000)),
     newest=st.booleans(),
 )
+@example(ticker="X:BTCUSD", start=ms(2020, 8, 1), span=122 * DAY_MS, most=150_000, newest=True)
+@example(ticker="X:BTCUSD", start=ms(2020, 8, 1), span=122 * DAY_MS, most=150_000, newest=False)
 def test_a_part_is_a_part_of_the_whole(whole, ticker, start, span, most, newest):
     end = min(start + span, ms(2020, 12, 1))
     part = SimulatedMarket(7).minutes(ticker, start, end, most, newest=newest)

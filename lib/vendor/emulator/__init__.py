@@ -11,11 +11,13 @@
     windows       the vendor's windows and the roll-up into them
     market        the port to a market, and one kept in memory
     folder        a market of CSV files
-    simulated     a market made up, for any ticker and date
+    simulated     a market made up, for any ticker and date;  traits: what an instrument in it is like
     nyse          the exchange's sessions and holidays, by rule
     faults        when something goes wrong;  defects: what;  delivery: how it reaches the wire
     limits        the vendor's rate limit;  counts: what was asked
+    parameters    reading a question's parameters;  question: one request as those who answer see it
     wire          bars and answers as JSON
+    settings      all of its knobs;  clock: a clock that shows any time
 
 Nothing here imports the client, the roll-up or the calendar of the toolkit: they are checked against it.
 """

@@ -18,6 +18,7 @@ from lib.vendor.emulator.wire import Answer
 _COMPRESSION = 1
 _SLOW_PARTS = 20
 _BIG = 100_000
+_BODILY = {Kind.SLOW_BODY, Kind.RESET_MID_BODY, Kind.LENGTH_TOO_LONG, Kind.LENGTH_TOO_SHORT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +69,31 @@ async def deliver(
     if Kind.RESET in by_kind:
         _reset(request)
     headers = {**parcel.headers, "Date": format_datetime(clock.now(), usegmt=True)}
-    if not by_kind.keys() & {
-        Kind.SLOW_BODY,
-        Kind.RESET_MID_BODY,
-        Kind.LENGTH_TOO_LONG,
-        Kind.LENGTH_TOO_SHORT,
-    }:
+    bodily = by_kind.keys() & _BODILY
+    if not bodily:
         return web.Response(status=parcel.status, headers=headers, body=parcel.body)
     response = web.StreamResponse(status=parcel.status, headers=headers)
-    response.content_length = len(parcel.body)
-    if Kind.LENGTH_TOO_LONG in by_kind:
-        response.content_length += 1000
-    if Kind.LENGTH_TOO_SHORT in by_kind:
-        response.content_length = len(parcel.body) // 2
+    await _deliver_badly(request, response, parcel.body, by_kind[bodily.pop()], clock)
+    return response
+
+
+async def _deliver_badly(
+    request: BaseRequest, response: web.StreamResponse, body: bytes, fault: Fault, clock: Clock
+) -> None:
+    response.content_length = _announced(fault.kind, len(body))
     await response.prepare(request)
-    if Kind.SLOW_BODY in by_kind:
-        await _trickle(response, parcel.body, by_kind[Kind.SLOW_BODY].seconds, clock)
-    elif Kind.RESET_MID_BODY in by_kind:
-        await response.write(parcel.body[: len(parcel.body) // 2])
+    if fault.kind is Kind.SLOW_BODY:
+        await _trickle(response, body, fault.seconds, clock)
+    elif fault.kind is Kind.RESET_MID_BODY:
+        await response.write(body[: len(body) // 2])
         _reset(request)
     else:
-        await response.write(parcel.body)
+        await response.write(body)
         _close(request)
-    return response
+
+
+def _announced(kind: Kind, length: int) -> int:
+    return {Kind.LENGTH_TOO_LONG: length + 1000, Kind.LENGTH_TOO_SHORT: length // 2}.get(kind, length)
 
 
 async def _trickle(response: web.StreamResponse, body: bytes, seconds: float, clock: Clock) -> None:

@@ -115,18 +115,18 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(slots=True)
 class FaultBook:
-    """Counts the matching requests of each rule."""
+    """Counts the matching requests of each rule, by its place among the rules."""
 
-    _seen: Counter[Fault] = field(default_factory=Counter)
+    _seen: Counter[int] = field(default_factory=Counter)
 
     def hitting(self, rules: tuple[Fault, ...], path: str, now: datetime) -> list[Fault]:
         """The rules that hit this request, in their order."""
-        return [fault for fault in rules if self._applies(fault, path, now)]
+        return [fault for place, fault in enumerate(rules) if self._applies(place, fault, path, now)]
 
-    def _applies(self, fault: Fault, path: str, now: datetime) -> bool:
+    def _applies(self, place: int, fault: Fault, path: str, now: datetime) -> bool:
         if (fault.since and now < fault.since) or (fault.until and now >= fault.until):
             return False
         if not re.search(fault.path, path):
             return False
-        self._seen[fault] += 1
-        return fault.hits(self._seen[fault])
+        self._seen[place] += 1
+        return fault.hits(self._seen[place])

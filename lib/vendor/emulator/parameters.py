@@ -1,7 +1,6 @@
 """Reading the parameters of a question; what cannot be read is refused with the vendor's words."""
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -63,6 +62,6 @@ def with_cursor(query: Query) -> dict[str, str]:
     text = query["cursor"]
     try:
         plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError) as invalid:
+    except ValueError as invalid:
         raise refuse("The parameter 'cursor' is invalid") from invalid
     return dict(parse_qsl(plain)) | given

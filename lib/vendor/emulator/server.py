@@ -67,13 +67,15 @@ class Emulator:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._runner.cleanup()
 
     def change(self, **changes: Any) -> None:
-        """Replace some settings. Raises UsageError for what does not fit."""
+        """Replace some settings; new faults count requests anew. Raises UsageError for what does not fit."""
         self.settings = self.settings.changed(changes)
+        if "faults" in changes:
+            self._book = FaultBook()
         self._parcels.clear()
 
     async def _serve(self, request: BaseRequest) -> web.StreamResponse:
@@ -152,7 +154,8 @@ class Emulator:
         except Refusal as refused:
             return refused.answer
         series = "/".join(parts.get(name, "") for name in ("ticker", "multiplier", "timespan"))
-        scene = defects.Scene(self.url, request.raw_path, self._last_bars.get(series))
+        previous = self._last_bars.get(series) if "cursor" in request.query else None
+        scene = defects.Scene(self.url, request.raw_path, previous)
         for fault in faults:
             defects.spoil(answer, fault, scene)
         self._remember(series, answer)

@@ -13,7 +13,7 @@ from lib.indicators.windowed import windowed
 BoolArray = npt.NDArray[np.bool_]
 Features = dict[str, FloatArray]
 
-_BLOCK = 16_384  # bars; what a block's windows need stays in the processor's cache
+BLOCK_BARS = 65_536  # windows are computed so many bars at a time, from what stays in the processor's cache
 
 
 def compute(
@@ -40,10 +40,11 @@ def compute(
 
 
 def _usable(bars: Bars) -> BoolArray:
-    """Which bars hold nothing but positive finite prices and a finite volume."""
-    lowest = np.minimum(np.minimum(bars.open, bars.high), np.minimum(bars.low, bars.close))
-    total = bars.open + bars.high + bars.low + bars.close + bars.volume
-    return (lowest > 0) & np.isfinite(total) & (bars.volume >= 0)
+    """Which bars hold nothing but positive finite prices and a finite volume that is not negative."""
+    fine = (bars.volume >= 0) & (bars.volume < np.inf)
+    for prices in (bars.open, bars.high, bars.low, bars.close):
+        fine &= (prices > 0) & (prices < np.inf)
+    return fine
 
 
 def _scattered(
@@ -69,12 +70,15 @@ def _scattered(
 def _compute(
     bars: Bars, bars_per_year: float, after_hole: BoolArray | None, obv_known: tuple[int, float] | None
 ) -> Features:
-    result = {feature.name: np.empty(len(bars)) for feature in FEATURES}
+    # One allocation: a large one gets large pages, and separate arrays would cost as much as their values.
+    table = np.empty((len(FEATURES), len(bars)))
+    result = {feature.name: row for feature, row in zip(FEATURES, table, strict=True)}
     if not len(bars):
         return result
-    result["obv"] = on_balance_volume(bars, obv_known)
-    result["bars_since_hole"] = _bars_since_hole(len(bars), after_hole)
-    result.update(recursive(bars))
+    for name, values in recursive(bars):
+        result[name][:] = values
+    on_balance_volume(bars, obv_known, out=result["obv"])
+    _count_since_hole(after_hole, out=result["bars_since_hole"])
     for start, end in _blocks(len(bars)):
         reach = slice(max(0, start - WINDOW_BARS), end)
         for name, values in windowed(bars.take(reach), bars_per_year).items():
@@ -83,8 +87,8 @@ def _compute(
 
 
 def _blocks(n: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, n, _BLOCK):
-        yield start, min(start + _BLOCK, n)
+    for start in range(0, n, BLOCK_BARS):
+        yield start, min(start + BLOCK_BARS, n)
 
 
 def _place(target: FloatArray, values: FloatArray) -> None:
@@ -94,14 +98,17 @@ def _place(target: FloatArray, values: FloatArray) -> None:
     target[head:] = values[len(values) - len(target) + head :]
 
 
-def _bars_since_hole(n: int, after_hole: BoolArray | None) -> FloatArray:
-    index = np.arange(n)
-    begun = np.maximum.accumulate(np.where(after_hole, index, 0)) if after_hole is not None else 0
-    return np.minimum(index - begun + 1, HOLE_BARS).astype(np.float64)
+def _count_since_hole(after_hole: BoolArray | None, out: FloatArray) -> None:
+    if after_hole is None or not after_hole.any():
+        out[:] = HOLE_BARS
+        out[:HOLE_BARS] = np.arange(1, min(len(out), HOLE_BARS) + 1)
+        return
+    index = np.arange(len(out))
+    np.minimum(index - np.maximum.accumulate(np.where(after_hole, index, 0)) + 1, HOLE_BARS, out=out)
 
 
 def adjusted(bars: Bars, factors: FloatArray) -> Bars:
-    """*bars* with prices multiplied and volumes divided by *factors*, shape (n,): a 2:1 split later is 0.5."""
+    """*bars* with prices multiplied and volumes divided by *factors*, shape (n,): 0.5 before a 2:1 split."""
     return Bars(
         bars.t,
         bars.open * factors,

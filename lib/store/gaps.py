@@ -1,0 +1,245 @@
+"""Gaps in the database: detection by SQL over many series at once, and the ledger ``backfill_gaps``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypedDict
+
+import asyncpg
+
+from lib import sql
+from lib.clock import from_ms
+from lib.errors import SymbolUnknown
+from lib.gaps import (
+    OpenGap,
+    Reconciled,
+    RegularMinutes,
+    State,
+    Stretch,
+    gaps_of,
+    reconcile,
+    split_units,
+    suspects,
+)
+from lib.sessions import Delay, Plans
+from lib.store.symbols import read_instruments
+from lib.timeframe import Timeframe, parse_timeframes
+
+TRAILING_DAYS = timedelta(days=35)  # holds the twenty sessions the statistical rule looks back on
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What detection is asked: units of *timeframe* with dates in [first, past), as seen at *now*.
+
+    *derive*: the series is covered by the answers for its base; else by its own. *counted*: count the stored
+    bars of every unit, which finds a single deleted one; False believes the audited counts.
+    """
+
+    timeframe: Timeframe
+    first: date
+    past: date
+    now: datetime
+    delay: Delay
+    derive: bool = True
+    counted: bool = True
+
+    @property
+    def ledger(self) -> Timeframe:
+        """The series whose answers cover it."""
+        return self.timeframe.base if self.derive else self.timeframe
+
+    @property
+    def twin(self) -> Timeframe:
+        """The series the vendor builds from other data, which proves a session had trades."""
+        return Timeframe.D1 if self.timeframe.intraday else Timeframe.M1
+
+
+async def find_stretches(
+    connection: asyncpg.Connection, calendar: str, zone: str, symbols: Sequence[str], question: Question
+) -> dict[str, list[Stretch]]:
+    """The state of every unit of *symbols*, all of *calendar*, as stretches of equal state, oldest first."""
+    rows = await connection.fetch(
+        sql.load("find_gaps"),
+        list(symbols),
+        question.timeframe,
+        question.ledger,
+        calendar,
+        question.first,
+        question.past,
+        from_ms(question.delay.settled_before(question.now, zone)),
+        question.counted,
+        question.twin,
+    )
+    found: dict[str, list[Stretch]] = {symbol: [] for symbol in symbols}
+    for symbol, state, start, end, units in rows:
+        found[symbol].append(Stretch(State(state), start, end, units))
+    for symbol, stretches in found.items():
+        found[symbol] = await _examined(connection, calendar, symbol, stretches, question)
+    return found
+
+
+async def _examined(
+    connection: asyncpg.Connection, calendar: str, symbol: str, stretches: list[Stretch], question: Question
+) -> list[Stretch]:
+    """Rows without a ledger put to the statistics; frames fetched each for itself held against the minutes."""
+    vendors_own = question.counted and not question.derive and question.timeframe in Timeframe.M1.derived
+    out: list[Stretch] = []
+    for stretch in stretches:
+        if stretch.state is State.UNVERIFIED and question.timeframe is Timeframe.M1:
+            out.extend(await _with_suspects(connection, calendar, symbol, stretch))
+        elif stretch.state is State.COMPLETE and vendors_own:
+            out.extend(await _with_contradictions(connection, calendar, symbol, stretch, question.timeframe))
+        else:
+            out.append(stretch)
+    return out
+
+
+async def _with_suspects(
+    connection: asyncpg.Connection, calendar: str, symbol: str, stretch: Stretch
+) -> list[Stretch]:
+    rows = await connection.fetch(
+        sql.load("regular_minutes"), symbol, calendar, stretch.start - TRAILING_DAYS, stretch.end
+    )
+    sessions = [RegularMinutes(*row) for row in rows]
+    known = [s for s in sessions if s.minutes or s.day >= stretch.start]
+    return split_units(
+        stretch, [s.day for s in sessions if s.day >= stretch.start], suspects(known), State.SUSPECT
+    )
+
+
+async def _with_contradictions(
+    connection: asyncpg.Connection, calendar: str, symbol: str, stretch: Stretch, timeframe: Timeframe
+) -> list[Stretch]:
+    rows = await connection.fetch(
+        sql.load("find_contradictions"),
+        symbol,
+        timeframe,
+        timedelta(milliseconds=timeframe.step_ms),
+        calendar,
+        stretch.start,
+        stretch.end,
+    )
+    contradicting = {row["unit_date"] for row in rows if row["contradicts"]}
+    return split_units(stretch, [row["unit_date"] for row in rows], contradicting, State.CONTRADICTION)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a run knows about the gaps of one series: *attempts* rounds asked for them, *reason* why they stay."""
+
+    run_id: str | None
+    attempts: int = 0
+    reason: str | None = None
+
+
+async def record_gaps(
+    connection: asyncpg.Connection,
+    symbol: str,
+    timeframe: Timeframe,
+    found: Sequence[Stretch],
+    scanned: tuple[date, date],
+    now: datetime,
+    seen: Seen,
+) -> Reconciled:
+    """Bring ``backfill_gaps`` to what was *found* of one series in the dates *scanned* [first, past)."""
+    async with connection.transaction():
+        rows = await connection.fetch(sql.load("read_open_gaps"), symbol, timeframe, *scanned)
+        open_rows = [_open_gap(row) for row in rows]
+        outcome = reconcile(open_rows, gaps_of(found), scanned)
+        for gap in outcome.new:
+            await connection.execute(
+                sql.load("insert_gap"),
+                symbol,
+                timeframe,
+                gap.start,
+                gap.end,
+                gap.units,
+                gap.state,
+                now,
+                seen.run_id,
+                seen.attempts,
+                seen.reason,
+            )
+        for gap in outcome.kept:
+            await connection.execute(
+                sql.load("update_gap"),
+                gap.gap_id,
+                gap.start,
+                gap.end,
+                gap.units,
+                gap.state,
+                seen.run_id,
+                seen.attempts,
+                seen.reason,
+            )
+        for gap in outcome.filled:
+            await connection.execute(sql.load("fill_gap"), gap.gap_id, now, seen.run_id, seen.attempts)
+    return outcome
+
+
+async def list_gaps(
+    connection: asyncpg.Connection,
+    symbols: Sequence[str] | None,
+    timeframes: Sequence[Timeframe] | None,
+    dates: tuple[date | None, date | None],
+    *,
+    filled_too: bool,
+) -> list[dict[str, Any]]:
+    """The rows of ``backfill_gaps``, by symbol, timeframe and date; None for no restriction."""
+    rows = await connection.fetch(
+        sql.load("list_gaps"),
+        None if symbols is None else list(symbols),
+        None if timeframes is None else list(timeframes),
+        *dates,
+        filled_too,
+    )
+    return [dict(row) for row in rows]
+
+
+class GapRow(TypedDict):
+    """One gap: *start* and the exclusive *end* as YYYY-MM-DD, *days* missing sessions, the *state*."""
+
+    start: str
+    end: str
+    days: int
+    state: str
+
+
+async def find_gaps_in_timeframe(
+    connection: asyncpg.Connection,
+    symbol: str,
+    timeframe: str,
+    start: date,
+    end: date,
+    *,
+    now: datetime | None = None,
+    plans: Plans | None = None,
+) -> list[GapRow]:
+    """The gaps of one tracked symbol with dates in [start, end), oldest first; sends nothing, writes nothing.
+
+    Every unit's bars are counted. What has not settled at *now* (default: the present) is no gap.
+    Raises SymbolUnknown for a symbol that is not tracked, UsageError for a timeframe that is none.
+    """
+    (wanted,) = parse_timeframes(timeframe)
+    instruments = await read_instruments(connection, [symbol])
+    if not instruments:
+        raise SymbolUnknown(f"the symbol {symbol} is not tracked")
+    delay = (plans or Plans()).terms(instruments[0].asset_class).delay
+    question = Question(wanted, start, end, now or datetime.now(UTC), delay)
+    found = await find_stretches(connection, instruments[0].calendar, instruments[0].zone, [symbol], question)
+    return [gap_row(stretch) for stretch in gaps_of(found[symbol])]
+
+
+def gap_row(stretch: Stretch) -> GapRow:
+    """A stretch in the form of the audit."""
+    return {
+        "start": stretch.start.isoformat(),
+        "end": stretch.end.isoformat(),
+        "days": stretch.units,
+        "state": str(stretch.state),
+    }
+
+
+def _open_gap(row: asyncpg.Record) -> OpenGap:
+    return OpenGap(row["id"], row["gap_start"], row["gap_end"], row["days"], State(row["state"]))

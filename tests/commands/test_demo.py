@@ -1,0 +1,42 @@
+"""The demo, as a newcomer meets it: no key, no network, a database of its own, a command that opens it."""
+
+import asyncio
+import shlex
+import sys
+
+NOBODY = "postgresql://nobody@127.0.0.1:1/none"
+
+
+async def test_the_demo_fills_a_database_that_the_printed_command_opens(command, tmp_path):
+    demo = await command(
+        "master_backfill.py",
+        *("--demo", "--symbols", "AAPL,BTC", "--start", "2025-01-06", "--end", "2025-01-10"),
+        *("--output", "audit.json"),
+        DATABASE_URL=NOBODY,
+        POLYGON_API_KEY=None,
+        POLYGON_BASE_URL="http://127.0.0.1:1",
+    )
+
+    assert demo.status == 0, demo.stderr
+    assert "warning" not in demo.stderr
+    assert f"embedded ({tmp_path}/demo)" in demo.stderr
+    assert (tmp_path / "demo" / "postgres").is_dir()
+    [line] = [line for line in demo.stderr.splitlines() if line.startswith("query it")]
+    query = "SELECT count(DISTINCT timeframe) FROM market_data"
+    printed = [*shlex.split(line.removeprefix("query it")), "-At", "-c", query]
+    assert printed[0] == sys.executable
+    opened, unset = await asyncio.gather(
+        command(*printed[1:], DATABASE_URL=NOBODY),
+        # The demo's home as the usual one: an embedded server that is there already.
+        command(
+            "master_backfill.py",
+            *("--dry-run", "--quiet", "--symbols", "AAPL", "--days", "1"),
+            DATABASE_URL=None,
+            BACKFILL_HOME=str(tmp_path / "demo"),
+        ),
+    )
+    assert (opened.status, opened.stdout) == (0, "8\n"), opened.stderr
+    assert unset.status == 0, unset.stderr
+    assert f"warning: DATABASE_URL is not set: this run uses the embedded database in {tmp_path}/demo" in (
+        unset.stderr
+    ), "nobody is watching, so it is said even with --quiet"

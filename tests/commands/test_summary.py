@@ -1,0 +1,148 @@
+"""The text a person reads: within the terminal, nothing of it lost, whatever a message contains."""
+
+import io
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from lib.audit import RunFacts, build_audit, requests, timing
+from lib.bars import RefusedBar
+from lib.commands.summary import psql_command, show_places, show_problems, show_summary
+from lib.outcome import SeriesOutcome, SeriesStatus, SymbolOutcome, exit_status, run_status
+from lib.settings import Secret, Settings
+from lib.timeframe import Timeframe
+
+NOW = datetime(2025, 11, 14, 15, 30, tzinfo=UTC)
+
+
+def series(symbol, timeframe=Timeframe.M1, status=SeriesStatus.OK, **counts):
+    return SeriesOutcome(symbol, timeframe, status, **counts)
+
+
+def shown(outcomes, show=None, width=80):
+    text = io.StringIO()
+    console = Console(file=text, width=width, highlight=False)
+    status = run_status(outcomes)
+    report = SimpleNamespace(
+        outcomes=outcomes,
+        exit_status=exit_status(status, outcomes),
+        interrupted=False,
+        settings=Settings(Path("/home"), database_url="postgresql://me:secret@host/[bars]"),
+    )
+    audit = build_audit(_facts(outcomes, status), NOW, Secret(""))
+    (show or show_summary)(console, report, audit)
+    return text.getvalue()
+
+
+def _facts(outcomes, status):
+    config = {
+        "symbols": [o.symbol for o in outcomes],
+        "timeframes": ["1m"],
+        "start": "2025-01-06",
+        "end": "2025-01-10",
+        "max_concurrent": 3,
+        "pacing": "adaptive",
+        "database": "embedded",
+    }
+    return RunFacts(
+        run_id="run",
+        status=status,
+        config=config,
+        outcomes=outcomes,
+        timing=timing(9.04, 1.0, 1.2, 0.2),
+        requests=requests(total=4, pages=3, retries=2, rate_limited=1, failed=0),
+    )
+
+
+def test_a_row_a_symbol_and_the_totals():
+    text = shown(
+        [
+            SymbolOutcome(
+                "AAPL", [series("AAPL", bars=21_866, inserted=21_871, requests=2, first=NOW, last=NOW)]
+            ),
+            SymbolOutcome("BTC", [series("BTC", bars=5, requests=1)]),
+        ]
+    )
+
+    assert text.splitlines() == [
+        "symbol  status    bars     new  requests  from        newest (UTC)    ",
+        "AAPL    ok      21,866  21,871         2  2025-11-14  2025-11-14 15:30",
+        "BTC     ok           5       0         1                              ",
+        "bars: stored in the range asked for, all timeframes; new: stored by this run",
+        "complete: 2 of 2 symbols done; 21,871 bars",
+        "requests  4; 2 tried again, 1 answered 429",
+        "time      9.0 s; API 1.0 s, database 1.2 s, compute 0.2 s; they overlap",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_line_of_the_table_is_wider_than_the_terminal_and_no_number_is_cut(width):
+    wide = {"bars": 123_456_789, "inserted": 123_456_789, "updated": 98_765, "requests": 12_345}
+    outcomes = [
+        SymbolOutcome("X:ABCDEFUSD", [series("X:ABCDEFUSD", first=NOW, last=NOW, **wide)]),
+        SymbolOutcome("KO", [series("KO", status=SeriesStatus.NOT_ENTITLED)]),
+    ]
+
+    text = shown(outcomes, width=width)
+
+    assert max(map(len, text.splitlines())) <= width
+    for part in ("X:ABCDEFUSD", "123,456,789", "98,765", "2025-11-14 15:30", "not entitled"):
+        assert part in text
+    assert "…" not in text
+    for least_missed in ("12,345", "2025-11-14  2025-11-14"):
+        assert (least_missed in text) == (width == 120)
+
+
+def test_a_reason_is_told_once_for_all_timeframes_it_holds_for_and_markup_in_it_is_text():
+    reason = "[/red] the vendor said [bold]no"
+    failed = [series("SPY", tf, SeriesStatus.FAILED, error=reason) for tf in (Timeframe.M1, Timeframe.H1)]
+    odd = series("UGA", status=SeriesStatus.PARTIAL, refused=[RefusedBar(1, "high 1.0 below low 2.0")])
+
+    text = shown(
+        [SymbolOutcome("SPY", failed), SymbolOutcome("UGA", [odd]), SymbolOutcome("ZZ", error="no [x]")]
+    )
+
+    assert f"SPY 1m,1h: {reason}\n" in text
+    assert "UGA 1m: 1 impossible bars refused, e.g. high 1.0 below low 2.0" in text
+    assert "ZZ no [x]\n" in text
+    assert "partial: 0 of 3 symbols done, 2 failed" in text
+    assert "next      run the same command again: it asks only for what is missing" in text
+
+
+def test_many_symbols_and_many_problems_are_cut():
+    outcomes = [SymbolOutcome(f"S{n}", error="unknown") for n in range(50)]
+
+    text = shown(outcomes)
+    assert "and 10 more" in text
+    assert "… and 30 more: see the audit" in text
+
+
+def test_no_problem_no_line():
+    assert shown([SymbolOutcome("KO", [series("KO")])], lambda c, r, _: show_problems(c, r.outcomes)) == ""
+
+
+def test_the_places_are_told_without_the_password():
+    text = shown([], lambda c, r, _: show_places(c, r, Path("/tmp/[a].json"), demo=False, typed_url=True))
+
+    assert "database  postgresql://me@host/[bars]\n" in text
+    assert "query it  " in text
+    assert "audit     /tmp/[a].json\n" in text
+    assert "secret" not in text
+
+
+def test_the_command_that_opens_the_database_fits_the_folder_one_is_in(monkeypatch, tmp_path):
+    checkout = Path(__file__).resolve().parents[2]
+    monkeypatch.chdir(checkout)
+    monkeypatch.setattr(sys, "prefix", str(checkout / ".venv"))
+    assert psql_command(demo=False, typed_url=False) == "make psql"
+    assert psql_command(demo=True, typed_url=False) == "make psql ARGS=--demo"
+    assert psql_command(demo=False, typed_url=True) == 'make psql ARGS="--database-url URL"'
+
+    monkeypatch.chdir(tmp_path)
+    python, script, *arguments = psql_command(demo=True, typed_url=False).split()
+    assert (python, script) == (sys.executable, str(checkout / "scripts" / "database.py"))
+    assert arguments == ["psql", "--demo"]
