@@ -57,6 +57,27 @@ class ScaledClock:
         await asyncio.sleep(max(0.0, seconds) / self.speed)
 
 
+class Lag:
+    """By how much our clock is ahead of another one, learnt from stamps of the other that reach us late."""
+
+    TOLERATED = timedelta(seconds=5)  # a Date header has whole seconds, and an answer takes its time
+
+    def __init__(self) -> None:
+        self._least: timedelta | None = None
+
+    def observe(self, ours: datetime, theirs: datetime) -> None:
+        """*theirs* was stamped at most at *ours*."""
+        ahead = ours - theirs
+        self._least = ahead if self._least is None else min(self._least, ahead)
+
+    @property
+    def ahead(self) -> timedelta:
+        """0 unless every stamp seen was older than chance allows."""
+        if self._least is None or self._least <= self.TOLERATED:
+            return timedelta(0)
+        return self._least
+
+
 def to_ms(moment: datetime) -> int:
     """Milliseconds since 1970-01-01 UTC, rounded down. *moment* is aware."""
     return int(moment.timestamp() * 1000 // 1)

@@ -119,9 +119,13 @@ class KeyRefused(VendorError):
 
 
 class NotEntitled(VendorError):
-    """The plan of this key does not include the data."""
+    """The plan of this key does not include the data.
+
+    *outside_window*: it is the dates that the plan does not reach; other dates of the same may be had.
+    """
 
     exit_status = 12
+    outside_window = False
     hint = "ask for dates and asset classes inside the plan"
 
 

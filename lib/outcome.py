@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from lib.bars import RefusedBar
-from lib.clock import Clock
+from lib.clock import Clock, from_ms
 from lib.timeframe import Timeframe
 
 COMPLETE_STATUS, FAILED_STATUS, PARTIAL_STATUS, REFUSED_STATUS = 0, 1, 3, 12
@@ -62,8 +62,22 @@ class SeriesOutcome:
     seconds: float = 0.0
     error: str | None = None
 
-    def settle(self) -> None:
-        """Derive the status from what happened to the windows."""
+    @property
+    def refusals(self) -> str | None:
+        """The refused bars in a sentence; None if there were none."""
+        if not self.refused:
+            return None
+        first = self.refused[0]
+        return f"{len(self.refused)} bars refused, the first of {from_ms(first.t):%Y-%m-%d %H:%M} UTC: {first.reason}"
+
+    def begin(self, windows: int) -> None:
+        """A round of *windows* requests begins: what failed in an earlier one may be made good."""
+        self.windows, self.windows_failed, self.windows_refused, self.windows_left = windows, 0, 0, 0
+        self.refused.clear()
+        self.error = None
+
+    def settle(self, *, refused_before: bool = False) -> None:
+        """Derive the status from what happened to the windows. *refused_before*: by an earlier run, all of it."""
         if self.windows_failed:
             done = self.windows - self.windows_failed - self.windows_left
             self.status = SeriesStatus.PARTIAL if done else SeriesStatus.FAILED
@@ -71,7 +85,7 @@ class SeriesOutcome:
             self.status = SeriesStatus.LEFT
         elif self.refused:
             self.status = SeriesStatus.PARTIAL
-        elif self.windows and self.windows_refused == self.windows:
+        elif refused_before or (self.windows and self.windows_refused == self.windows):
             self.status = SeriesStatus.NOT_ENTITLED
         else:
             self.status = SeriesStatus.OK

@@ -6,12 +6,12 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from lib.coverage import Range, clip, subtract
+from lib.coverage import Range, clip, subtract, union
 from lib.errors import UsageError
 from lib.sessions import SessionTable
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
-from lib.zones import ceil_to_window, day_number, local_days, midnight_ms, midnights, sunday_of
+from lib.zones import ceil_to_window, local_days, midnight_ms, midnights, sunday_of
 
 PAGE_BASE_BARS = 50_000  # the vendor's limit of a page, in minute or day bars
 WINDOW_BASE_BARS = 45_000  # what a window is sized for, so that it fits one page
@@ -66,10 +66,20 @@ def wanted_range(dates: DateRange, wanted: Iterable[Timeframe], fetched: Timefra
     )
 
 
-def missing_ranges(wanted: Range, settled_until_ms: int, covered: Iterable[Range]) -> list[Range]:
-    """What of *wanted* has settled and is not *covered*. All ends lie on the grid of the timeframe, so that
-    the vendor, who counts windows from where a request starts, answers on that grid. (gap-model §3.8)"""
-    return subtract(clip([wanted], wanted[0], settled_until_ms), covered)
+def missing_ranges(
+    wanted: Range, settled_until_ms: int, covered: Iterable[Range], again: Iterable[Range] = ()
+) -> list[Range]:
+    """What of *wanted* has settled and is not *covered*, and what of *again* has settled, covered or not.
+
+    All ends must lie on the grid of the timeframe, so that the vendor, who counts windows from where a request
+    starts, answers on that grid. (gap-model §3.8)
+    """
+    return union(
+        [
+            *subtract(clip([wanted], wanted[0], settled_until_ms), covered),
+            *clip(again, 0, settled_until_ms),
+        ]
+    )
 
 
 def windows(
@@ -130,8 +140,18 @@ class _BaseBars:
         return ceil_to_window(int(midnights(day, self._zone)[0]), self._timeframe, self._zone)
 
 
-def session_days(sessions: SessionTable, dates: DateRange) -> range:
-    """Indices of the sessions of *dates* in *sessions*."""
-    first = int(np.searchsorted(sessions.days, day_number(dates.start)))
-    last = int(np.searchsorted(sessions.days, day_number(dates.end), side="right"))
-    return range(first, last)
+def halves(window: Window, instrument: Instrument, sessions: SessionTable) -> tuple[Window, Window] | None:
+    """*window* cut at a local midnight into an older and a newer part; None if it holds a single session."""
+    starts = midnights(sessions.days, instrument.zone)
+    inside = starts[(starts > window.start_ms) & (starts < window.end_ms)]
+    if not len(inside):
+        return None
+    cut = ceil_to_window(int(inside[len(inside) // 2]), window.timeframe, instrument.zone)
+    if not window.start_ms < cut < window.end_ms:
+        return None
+    counter = _BaseBars(window.timeframe, instrument, sessions)
+    older, newer = (window.start_ms, cut), (cut, window.end_ms)
+    return (
+        Window(window.timeframe, *older, counter.count(*older)),
+        Window(window.timeframe, *newer, counter.count(*newer)),
+    )

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from lib.budget import Budget
-from lib.clock import Clock
+from lib.clock import Clock, Lag
+from lib.entitlement import Entitlement
 from lib.outcome import Busy
 from lib.retry import RetryPolicy
 from lib.sessions import Delay, Plans, SessionTable
@@ -43,7 +45,19 @@ class Toolkit:
     sessions: dict[str, SessionTable]
     in_flight: asyncio.Semaphore
     api_busy: Busy
+    entitlement: Entitlement = field(default_factory=Entitlement)
+    lag: Lag = field(default_factory=Lag)
     windows_at_once: int = ANSWERS_IN_FLIGHT
+    max_requests: int | None = None
+
+    def now(self) -> datetime:
+        """The present by our clock or the vendor's, whichever is behind: it decides what has settled."""
+        return self.clock.now() - self.lag.ahead
+
+    @property
+    def budget_spent(self) -> bool:
+        """Whether --max-requests leaves nothing to send."""
+        return self.max_requests is not None and self.budget.sent >= self.max_requests
 
     def delay(self, instrument: Instrument) -> Delay:
         """How late the plan's data of this instrument is."""
@@ -74,6 +88,7 @@ async def open_toolkit(
             sessions,
             asyncio.Semaphore(ANSWERS_IN_FLIGHT),
             Busy(clock),
+            max_requests=terms.max_requests,
         )
 
 

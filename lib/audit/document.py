@@ -231,15 +231,8 @@ def _series(series: SeriesOutcome) -> Processed:
         "first": rfc3339(series.first) if series.first else None,
         "last": rfc3339(series.last) if series.last else None,
         "seconds": round(series.seconds, 3),
-        "error": series.error or _refused(series),
+        "error": series.error or series.refusals,
     }
-
-
-def _refused(series: SeriesOutcome) -> str | None:
-    if not series.refused:
-        return None
-    first = series.refused[0]
-    return f"{len(series.refused)} bars refused, the first of {rfc3339(from_ms(first.t))}: {first.reason}"
 
 
 def _summary(facts: RunFacts) -> Summary:

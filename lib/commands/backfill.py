@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lib.audit import Audit, check_output_path, write_audit
 from lib.clock import Clock, SystemClock
+from lib.commands.matrix import show_matrix, show_remaining
 from lib.commands.progress import watching
 from lib.commands.running import Output, set_up_logging, told
 from lib.commands.summary import (
@@ -50,10 +51,12 @@ class Job:
     terms: VendorTerms
     audit_path: Path | None
     exclusive: bool
+    gap_retries: int | None
     dry_run: bool
     demo: bool
     database_url: str | None
     arguments: Mapping[str, Any]
+    worst_first: bool = False
 
 
 async def execute(job: Job, output: Output) -> int:
@@ -129,7 +132,9 @@ async def _locked(database: Database, clock: Clock) -> AsyncIterator[None]:
 async def _carry_out(job: Job, toolkit: Toolkit, report: Report, output: Output) -> Audit:
     symbols = len(job.symbols) if job.symbols is not None else len(await toolkit.store.instruments(None))
     with watching(output.console(), toolkit, symbols, job.terms.rate_limit) as watcher:
-        return await carry_out(toolkit, job.symbols, report, watcher, job.arguments)
+        return await carry_out(
+            toolkit, job.symbols, report, watcher, job.arguments, gap_retries=job.gap_retries
+        )
 
 
 async def _dry_run(job: Job, toolkit: Toolkit, output: Output) -> int:
@@ -142,6 +147,9 @@ async def _dry_run(job: Job, toolkit: Toolkit, output: Output) -> int:
 def _conclude(report: Report, audit: Audit, job: Job, output: Output) -> int:
     console = output.console()
     show_summary(console, report, audit)
+    if report.gaps:
+        show_matrix(console, report.gaps.matrix, worst_first=job.worst_first)
+        show_remaining(console, report.gaps, "the same command again, or: python scripts/backfill_gaps.py list")
     show_places(console, report, job.audit_path, demo=job.demo, typed_url=job.database_url is not None)
     for line in problem_lines(report.outcomes):
         told.warning("%s", Text.from_markup(line).plain)

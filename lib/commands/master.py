@@ -1,4 +1,4 @@
-"""``master_backfill.py``: groups of symbols -> OHLCV backfill -> audit."""
+"""``master_backfill.py``: groups of symbols -> OHLCV backfill -> gaps -> matrix -> audit."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +30,9 @@ def backfill(
     plan: options.PlanOption = None,
     max_attempts: options.MaxAttempts = 5,
     max_requests: options.MaxRequests = None,
+    gap_retries: options.GapRetries = 2,
     derive: options.Derive = True,
+    worst_first: Annotated[bool, typer.Option("--worst-first", help="The matrix by what is missing.")] = False,
     output: Annotated[Path, typer.Option(metavar="PATH", help="The audit, a JSON file.")] = DEFAULT_AUDIT,
     dry_run: options.DryRun = False,
     demo: options.Demo = False,
@@ -46,7 +48,7 @@ def backfill(
 
     Example: python master_backfill.py --symbols AAPL,BTC,SPY --days 30
 
-    Exit status: 0 complete, 1 failed, 2 usage, 3 partial (run it again), 10 database unreachable, 11 another
+    Exit status: 0 complete, 1 failed, 2 usage, 3 partial or gaps remain (run it again), 10 database unreachable, 11 another
     run holds the lock, 12 the vendor refused the key, 130 or 143 interrupted.
     """
     out = Output(as_json, quiet, verbose, log_file)
@@ -66,10 +68,12 @@ def backfill(
             terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests),
             audit_path=output,
             exclusive=True,
+            gap_retries=gap_retries,
             dry_run=dry_run,
             demo=demo,
             database_url=database_url,
             arguments=options.as_texts(arguments),
+            worst_first=worst_first,
         )
         return await execute(job, out)
 

@@ -61,6 +61,7 @@ def backfill(
             terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests),
             audit_path=None,
             exclusive=False,
+            gap_retries=None,
             dry_run=dry_run,
             demo=demo,
             database_url=database_url,

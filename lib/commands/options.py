@@ -54,6 +54,7 @@ MaxRequests = Annotated[
     int | None,
     typer.Option(metavar="N", min=0, help="Stop cleanly after N requests; the rest is for the next run."),
 ]
+GapRetries = Annotated[int, typer.Option(min=0, max=10, help="Rounds over what is still missing.")]
 Derive = Annotated[
     bool, typer.Option("--derive/--no-derive", help="Fetch 1m and 1d and roll up the others, or fetch each.")
 ]

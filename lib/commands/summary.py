@@ -23,6 +23,7 @@ MANY_PROBLEMS = 20
 CHECKOUT = Path(__file__).resolve().parents[2]
 TEXT_COLUMNS = ("symbol", "status", "from", "newest (UTC)")
 LEAST_MISSED = ("from", "requests")
+LEGEND = "bars: in the range asked for, all timeframes; new: by this run, in whole weeks"
 AGAIN = "run the same command again: it asks only for what is missing"
 
 
@@ -30,7 +31,7 @@ def show_summary(console: Console, report: Report, audit: Audit) -> None:
     """Print the table of symbols, the problems and the totals of a run."""
     if report.outcomes:
         console.print(_table(console, report.outcomes))
-        console.print("[dim]bars: stored in the range asked for, all timeframes; new: stored by this run[/]")
+        console.print(f"[dim]{LEGEND}[/]")
     show_problems(console, report.outcomes)
     total, time, sent = audit["summary"], audit["timing"], audit["requests"]
     console.print(

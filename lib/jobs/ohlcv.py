@@ -5,7 +5,7 @@ The windows of a symbol run side by side, and within a window the next page is o
 written. What bounds them is the toolkit's: the rate budget, the answers in flight, the writers.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,10 +14,10 @@ from typing import Protocol
 import numpy as np
 
 from lib.concurrency import prefetch, run_bounded
-from lib.coverage import Range, covered
+from lib.coverage import Range, answered, covered
 from lib.errors import BackfillError, BudgetSpent, KeyRefused, NotEntitled, VendorError
 from lib.outcome import SeriesOutcome, SymbolOutcome
-from lib.plan import DateRange, Window, fetched_timeframes, missing_ranges, wanted_range, windows
+from lib.plan import DateRange, Window, fetched_timeframes, halves, missing_ranges, wanted_range, windows
 from lib.sessions import SessionTable
 from lib.store.answers import Answer
 from lib.store.bars import Written
@@ -30,11 +30,17 @@ from lib.zones import window_ends, window_starts
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a run shall have of a symbol. *derive*: fetch 1m and 1d only and roll the others up."""
+    """What a run shall have of a symbol. *derive*: fetch 1m and 1d only and roll the others up.
+
+    *again*: ranges of fetched series to ask again although they are covered; *rederive*: ranges of 1m or 1d
+    whose longer frames to roll up again, without a request.
+    """
 
     dates: DateRange
     timeframes: tuple[Timeframe, ...]
     derive: bool = True
+    again: Mapping[Timeframe, Sequence[Range]] = field(default_factory=dict)
+    rederive: Mapping[Timeframe, Sequence[Range]] = field(default_factory=dict)
 
 
 class Progress(Protocol):
@@ -52,8 +58,7 @@ class SeriesPlan:
 
     timeframe: Timeframe
     windows: list[Window]
-    wanted: Range
-    settled_until_ms: int
+    refused_before: bool = False  # an earlier run learnt that the plan includes nothing of it
 
 
 async def plan_symbol(toolkit: Toolkit, instrument: Instrument, wanted: Wanted) -> list[SeriesPlan]:
@@ -63,14 +68,16 @@ async def plan_symbol(toolkit: Toolkit, instrument: Instrument, wanted: Wanted) 
     """
     sessions = toolkit.sessions[instrument.calendar]
     sessions.indices(wanted.dates.start, wanted.dates.end + timedelta(days=1))
-    now = toolkit.clock.now()
+    now = toolkit.now()
     plans = []
     for timeframe in fetched_timeframes(wanted.timeframes, derive=wanted.derive):
         span = wanted_range(wanted.dates, wanted.timeframes, timeframe, instrument.zone)
         settled = sessions.settled_until_ms(timeframe, now, toolkit.delay(instrument))
         rows = await toolkit.store.read_ledger(instrument.symbol, timeframe, *span)
-        missing = missing_ranges(span, settled, covered(rows, now))
-        plans.append(SeriesPlan(timeframe, windows(missing, timeframe, instrument, sessions), span, settled))
+        missing = missing_ranges(span, settled, covered(rows, now), wanted.again.get(timeframe, ()))
+        asked = windows(missing, timeframe, instrument, sessions)
+        refused = not asked and bool(rows) and not answered(rows)
+        plans.append(SeriesPlan(timeframe, asked, refused))
     return plans
 
 
@@ -85,10 +92,12 @@ async def backfill_symbol(
     plans = await plan_symbol(toolkit, instrument, wanted)
     progress.planned(instrument.symbol, sum(len(plan.windows) for plan in plans))
     run = _SymbolRun(toolkit, instrument, wanted, outcome, progress)
-    work = [(plan, window) for plan in plans for window in plan.windows]
     for plan in plans:
-        run.outcome(plan.timeframe).windows = len(plan.windows)
+        run.outcome(plan.timeframe).begin(len(plan.windows))
+    # The newest first: where a plan's history ends, it is found from the side that can be had.
+    work = sorted((w for plan in plans for w in plan.windows), key=lambda w: -w.end_ms)
     await run_bounded(work, run.window, limit=toolkit.windows_at_once)
+    await run.derive_again()
     await run.settle(plans)
     progress.symbol_done(outcome)
 
@@ -104,6 +113,9 @@ class _SymbolRun:
     progress: Progress
     fetched: dict[Timeframe, SeriesOutcome] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.fetched.update({series.timeframe: series for series in self.symbol_outcome.series})
+
     @property
     def sessions(self) -> SessionTable:
         return self.toolkit.sessions[self.instrument.calendar]
@@ -116,30 +128,53 @@ class _SymbolRun:
                 self.symbol_outcome.series.append(outcome)
         return self.fetched[timeframe]
 
-    async def window(self, work: tuple[SeriesPlan, Window]) -> None:
+    async def window(self, window: Window) -> None:
         """One request with its further pages; its failure is noted, not passed on."""
-        plan, window = work
         outcome = self.outcome(window.timeframe)
         started = self.toolkit.clock.monotonic()
         try:
-            async with self.toolkit.in_flight:
-                await self._fetch(window, outcome)
+            refusal = await self._entitled(window, outcome)
+            if refusal is not None:
+                outcome.windows_refused += 1
+                outcome.error = outcome.error or str(refusal)
         except KeyRefused:
             raise
         except BudgetSpent:
             outcome.windows_left += 1
-        except NotEntitled as error:
-            outcome.windows_refused += 1
-            outcome.error = outcome.error or str(error)
-            await self.toolkit.store.write_not_entitled(
-                self.instrument, window.timeframe, (window.start_ms, window.end_ms), self.toolkit.clock.now()
-            )
         except VendorError as error:
             outcome.windows_failed += 1
             outcome.error = outcome.error or _shown(error)
         finally:
             outcome.seconds += self.toolkit.clock.monotonic() - started
             self.progress.window_done(self.instrument.symbol)
+
+    async def _entitled(self, window: Window, outcome: SeriesOutcome) -> NotEntitled | None:
+        """Fetch *window*, or what of it the plan includes; the refusal if that is nothing.
+
+        The vendor refuses a window whole when the plan's history ends inside it: the halves tell where.
+        """
+        entitlement, asset_class = self.toolkit.entitlement, self.instrument.asset_class
+        if entitlement.refuses(asset_class, window):
+            await self._note_refused(window)
+            return NotEntitled("the plan of this key does not reach back to these dates")
+        try:
+            async with self.toolkit.in_flight:
+                await self._fetch(window, outcome)
+            return None
+        except NotEntitled as error:
+            parts = halves(window, self.instrument, self.sessions) if error.outside_window else None
+            if parts is None:
+                entitlement.learn(asset_class, window, error, self.toolkit.clock.now())
+                await self._note_refused(window)
+                return error
+        older, newer = parts
+        refusals = [await self._entitled(newer, outcome), await self._entitled(older, outcome)]
+        return refusals[0] if all(refusals) else None
+
+    async def _note_refused(self, window: Window) -> None:
+        await self.toolkit.store.write_not_entitled(
+            self.instrument, window.timeframe, (window.start_ms, window.end_ms), self.toolkit.clock.now()
+        )
 
     async def _fetch(self, window: Window, outcome: SeriesOutcome) -> None:
         async with prefetch(self._pages(window)) as coming:
@@ -171,7 +206,10 @@ class _SymbolRun:
 
     def _answer(self, timeframe: Timeframe, page: Page) -> Answer | None:
         """The page as far as it has settled by the vendor's clock too; None if nothing of it has."""
-        now = min(self.toolkit.clock.now(), page.vendor_now or self.toolkit.clock.now())
+        now = self.toolkit.clock.now()
+        if page.vendor_now:
+            self.toolkit.lag.observe(now, page.vendor_now)
+            now = min(now, page.vendor_now)
         settled = self.sessions.settled_until_ms(timeframe, now, self.toolkit.delay(self.instrument))
         end = min(page.end_ms, settled)
         if end <= page.start_ms:
@@ -187,10 +225,20 @@ class _SymbolRun:
         outcome.updated += written.updated
         self.progress.page_stored(self.instrument.symbol, timeframe, written.received)
 
+    async def derive_again(self) -> None:
+        """Roll up again what was found to be missing from the longer frames."""
+        for base, ranges in self.wanted.rederive.items():
+            for span in ranges:
+                written = await self.toolkit.store.derive_again(
+                    self.instrument, base, span, self.sessions, self.toolkit.clock.now()
+                )
+                for timeframe, counts in written.items():
+                    self._count(timeframe, counts)
+
     async def settle(self, plans: Iterable[SeriesPlan]) -> None:
         """Conclude the wanted series; a derived one shares the fate of what it is made of."""
         for plan in plans:
-            self.outcome(plan.timeframe).settle()
+            self.outcome(plan.timeframe).settle(refused_before=plan.refused_before)
         for timeframe in self.wanted.timeframes:
             outcome = self.outcome(timeframe)
             if timeframe not in {plan.timeframe for plan in plans}:

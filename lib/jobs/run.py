@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from lib.audit import Audit, Config, RunFacts, build_audit, requests, timing
+from lib.audit import Audit, Completeness, Config, RunFacts, build_audit, requests, timing
 from lib.clock import Clock, to_ms
 from lib.concurrency import run_bounded
 from lib.errors import BackfillError, DatabaseError, HorizonExceeded, UsageError
+from lib.gaps import Cell
+from lib.jobs.gaps import GapReport, Scope, fill
 from lib.jobs.ohlcv import Progress, SeriesPlan, Wanted, backfill_symbol, plan_symbol
 from lib.jobs.symbols import resolve
 from lib.outcome import RunStatus, SymbolOutcome, exit_status, run_status
@@ -73,6 +75,7 @@ class Report:
     started_at: datetime
     began: float
     outcomes: list[SymbolOutcome] = field(default_factory=list)
+    gaps: GapReport | None = None
     interrupted: bool = False
     error: BackfillError | None = None
 
@@ -80,7 +83,11 @@ class Report:
     def status(self) -> RunStatus:
         if self.interrupted:
             return RunStatus.INTERRUPTED
-        return RunStatus.FAILED if self.error else run_status(self.outcomes)
+        if self.error:
+            return RunStatus.FAILED
+        status = run_status(self.outcomes)
+        gap_remains = self.gaps is not None and self.gaps.remaining > 0
+        return RunStatus.PARTIAL if gap_remains and status is RunStatus.COMPLETE else status
 
     @property
     def exit_status(self) -> int:
@@ -97,6 +104,7 @@ class Report:
                 outcomes=self.outcomes,
                 timing=timing(self.clock.monotonic() - self.began, *_seconds(toolkit)),
                 requests=_requests(toolkit),
+                **(_gap_facts(self.gaps) if self.gaps else {}),
             ),
             self.clock.now(),
             self.settings.api_key,
@@ -114,6 +122,27 @@ class Report:
             "pacing": "staggered" if self.pacing.staggered else "adaptive",
             "database": self.settings.database_name,
         }
+
+
+def _gap_facts(gaps: GapReport) -> Any:
+    return {
+        "gaps_detected": gaps.detected,
+        "retry_results": gaps.results,
+        "completeness": {
+            symbol: {str(timeframe): _completeness(cell) for timeframe, cell in cells.items()}
+            for symbol, cells in gaps.matrix.items()
+        },
+        "gaps_remaining": gaps.remaining,
+    }
+
+
+def _completeness(cell: Cell) -> Completeness:
+    return {
+        "symbol": str(cell.sign),
+        "expected_sessions": cell.expected,
+        "complete": cell.complete,
+        "percent": cell.percent,
+    }
 
 
 def _seconds(toolkit: Toolkit | None) -> tuple[float, float, float]:
@@ -148,9 +177,12 @@ async def carry_out(
     report: Report,
     progress: Progress,
     arguments: Mapping[str, Any],
+    *,
+    gap_retries: int | None = None,
 ) -> Audit:
     """The whole run on an open toolkit, recorded in the database from its start to its audit.
 
+    *gap_retries*: rounds over what is missing afterwards; None looks for no gaps.
     What ends the run early (a signal, a refused key, the database) is noted in *report*, not raised.
     Raises UsageError only.
     """
@@ -159,6 +191,8 @@ async def carry_out(
         instruments, unknown = await resolve(toolkit, names)
         report.outcomes.extend(unknown)
         await backfill(toolkit, instruments, report, progress)
+        if gap_retries is not None:
+            await _fill_gaps(toolkit, instruments, report, progress, gap_retries)
     except asyncio.CancelledError:
         report.interrupted = True
     except UsageError:
@@ -169,6 +203,28 @@ async def carry_out(
     if not isinstance(report.error, DatabaseError):
         await toolkit.store.finish_run(report.run_id, toolkit.clock.now(), report.status, audit)
     return audit
+
+
+async def _fill_gaps(
+    toolkit: Toolkit, instruments: Sequence[Instrument], report: Report, progress: Progress, rounds: int
+) -> None:
+    outcomes = {outcome.symbol: outcome for outcome in report.outcomes}
+    scopes = [
+        Scope(i, report.request.of(i, report.started_at))
+        for i in instruments
+        if outcomes[i.symbol].error is None
+    ]
+    report.gaps = GapReport()
+    await fill(
+        toolkit,
+        scopes,
+        outcomes,
+        report.gaps,
+        progress,
+        rounds=rounds,
+        concurrent=report.pacing.concurrent,
+        run_id=report.run_id,
+    )
 
 
 async def plan(
@@ -194,7 +250,7 @@ async def backfill(
     async def one(instrument: Instrument) -> None:
         outcome = SymbolOutcome(instrument.symbol)
         report.outcomes.append(outcome)
-        wanted = report.request.of(instrument, toolkit.clock.now())
+        wanted = report.request.of(instrument, report.started_at)
         try:
             await backfill_symbol(toolkit, instrument, wanted, outcome, progress)
         except HorizonExceeded as error:

@@ -37,7 +37,8 @@ async def look_up(toolkit: Toolkit, symbol: str, vendor_ticker: str | None = Non
         raise SymbolUnknown(f"the vendor does not know the symbol {symbol}") from error
     if details.asset_class is None:
         raise SymbolUnknown(
-            f"{symbol} is of the market {details.market!r}", hint="stocks, ETFs and coins are kept; others are not"
+            f"{symbol} is of the market {details.market!r}",
+            hint="stocks, ETFs and coins are kept; others are not",
         )
     instrument = Instrument(
         symbol,

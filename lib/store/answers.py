@@ -59,6 +59,21 @@ async def write_answer(
         return await _Writing(connection, answer, sessions, derive).run()
 
 
+async def derive_again(
+    connection: asyncpg.Connection,
+    instrument: Instrument,
+    base: Timeframe,
+    span: Range,
+    sessions: SessionTable,
+    now: datetime,
+) -> dict[Timeframe, Written]:
+    """Roll the stored bars of *base* (1m or 1d) in *span* up again: derived bars that were lost come back."""
+    async with connection.transaction():
+        stored = await read_bars(connection, Series(instrument.symbol, base), *span)
+        answer = Answer(instrument, base, *span, stored, (), now)
+        return await _Writing(connection, answer, sessions, derive=True).derive_only()
+
+
 async def write_not_entitled(
     connection: asyncpg.Connection,
     instrument: Instrument,
@@ -112,6 +127,22 @@ class _Writing:
         for timeframe in self._derived:
             written[timeframe] = await self._write(timeframe, self._roll_up(timeframe, complete), DERIVED)
         await self._write_ledger(ledger)
+        await self._write_audit()
+        return written
+
+    async def derive_only(self) -> dict[Timeframe, Written]:
+        """The derived part of ``run`` alone: the base is as it is, the ledger says what of it is whole."""
+        base = self._answer.timeframe
+        await lock_series(self._connection, self._symbol, base)
+        await self._read_before()
+        self._after[base] = self._before[base]
+        ledger = await read_ledger(self._connection, self._series(base), *self._reach)
+        complete = clip(answered(ledger), *self._reach)
+        written = {
+            timeframe: await self._write(timeframe, self._roll_up(timeframe, complete), DERIVED)
+            for timeframe in self._derived
+        }
+        del self._after[base]  # what may be missing from the base must stay missed
         await self._write_audit()
         return written
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any
 
 import asyncpg
 
 from lib import sql
+from lib.audit import Gap
 from lib.clock import from_ms
 from lib.errors import SymbolUnknown
 from lib.gaps import (
@@ -197,15 +198,6 @@ async def list_gaps(
     return [dict(row) for row in rows]
 
 
-class GapRow(TypedDict):
-    """One gap: *start* and the exclusive *end* as YYYY-MM-DD, *days* missing sessions, the *state*."""
-
-    start: str
-    end: str
-    days: int
-    state: str
-
-
 async def find_gaps_in_timeframe(
     connection: asyncpg.Connection,
     symbol: str,
@@ -215,7 +207,7 @@ async def find_gaps_in_timeframe(
     *,
     now: datetime | None = None,
     plans: Plans | None = None,
-) -> list[GapRow]:
+) -> list[Gap]:
     """The gaps of one tracked symbol with dates in [start, end), oldest first; sends nothing, writes nothing.
 
     Every unit's bars are counted. What has not settled at *now* (default: the present) is no gap.
@@ -231,7 +223,7 @@ async def find_gaps_in_timeframe(
     return [gap_row(stretch) for stretch in gaps_of(found[symbol])]
 
 
-def gap_row(stretch: Stretch) -> GapRow:
+def gap_row(stretch: Stretch) -> Gap:
     """A stretch in the form of the audit."""
     return {
         "start": stretch.start.isoformat(),

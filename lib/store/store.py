@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -11,10 +11,11 @@ import asyncpg
 from lib import sql
 from lib.clock import Clock
 from lib.coverage import LedgerRow, Range
+from lib.gaps import Stretch
 from lib.outcome import Busy
 from lib.plan import DateRange
 from lib.sessions import SessionTable
-from lib.store import answers, ledger, runs, symbols
+from lib.store import answers, gaps, ledger, runs, symbols
 from lib.store.answers import Answer
 from lib.store.bars import Series, Written
 from lib.store.database import Database
@@ -44,6 +45,45 @@ class Store:
         """Store an answer and what is derived from it, all or nothing."""
         async with self._writers, self._connection() as connection:
             return await answers.write_answer(connection, answer, sessions, derive=derive)
+
+    async def derive_again(
+        self, instrument: Instrument, base: Timeframe, span: Range, sessions: SessionTable, now: datetime
+    ) -> dict[Timeframe, Written]:
+        """Roll the stored bars of *base* in *span* up again."""
+        async with self._writers, self._connection() as connection:
+            return await answers.derive_again(connection, instrument, base, span, sessions, now)
+
+    async def find_stretches(
+        self, calendar: str, zone: str, names: Sequence[str], question: gaps.Question
+    ) -> dict[str, list[Stretch]]:
+        """The state of every unit of some symbols of one calendar."""
+        async with self._connection() as connection:
+            return await gaps.find_stretches(connection, calendar, zone, names, question)
+
+    async def record_gaps(
+        self,
+        symbol: str,
+        timeframe: Timeframe,
+        found: Sequence[Stretch],
+        scanned: tuple[date, date],
+        now: datetime,
+        seen: gaps.Seen,
+    ) -> None:
+        """Bring the ledger of gaps to what was found of one series."""
+        async with self._connection() as connection:
+            await gaps.record_gaps(connection, symbol, timeframe, found, scanned, now, seen)
+
+    async def list_gaps(
+        self,
+        names: Sequence[str] | None,
+        timeframes: Sequence[Timeframe] | None,
+        dates: tuple[date | None, date | None],
+        *,
+        filled_too: bool,
+    ) -> list[dict[str, Any]]:
+        """The ledger of gaps, by symbol, timeframe and date; None for no restriction."""
+        async with self._connection() as connection:
+            return await gaps.list_gaps(connection, names, timeframes, dates, filled_too=filled_too)
 
     async def write_not_entitled(
         self, instrument: Instrument, timeframe: Timeframe, refused: Range, now: datetime

@@ -23,6 +23,7 @@ _LONGEST_ERROR_BODY = 4096  # bytes looked at; the text shown is far shorter
 _GZIP = zlib.MAX_WBITS | 16
 _GZIPPED = ("gzip", "x-gzip")
 _ENCODINGS = ("", "identity", *_GZIPPED)
+_ABOUT_DATES = ("timeframe", "historical")  # in the vendor's refusals of dates, not of a market
 _BOM = b"\xef\xbb\xbf"
 
 _WHAT_FAILED: dict[int, tuple[type[VendorError], str]] = {
@@ -67,7 +68,10 @@ class Answer:
     def error(self, kind: type[VendorError], what: str, text: str) -> VendorError:
         """An error that quotes the vendor's *text*."""
         said = self.redactor.clean(text)
-        return kind(f"{what}: {self.subject}: HTTP {self.status}{f': {said}' if said else ''}")
+        error = kind(f"{what}: {self.subject}: HTTP {self.status}{f': {said}' if said else ''}")
+        if isinstance(error, NotEntitled):
+            error.outside_window = any(word in text.lower() for word in _ABOUT_DATES)
+        return error
 
     def not_entitled(self, text: str) -> VendorError:
         """The error for a refusal that came under HTTP 200."""

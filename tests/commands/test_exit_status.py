@@ -55,18 +55,19 @@ async def test_3_when_a_symbol_is_unknown_or_fails_and_the_others_go_on(master):
 
 
 async def test_10_when_the_database_cannot_be_reached(master):
-    finished = await master("AAPL", DATABASE_URL=NOBODY)
+    finished = await master("AAPL", "--json", DATABASE_URL=NOBODY)
 
     assert finished.status == 10, finished.stderr
     assert "error: no connection to the database postgresql://nobody@127.0.0.1:1/none" in finished.stderr
     assert "hint:  check DATABASE_URL" in finished.stderr
     assert master.audit["status"] == "failed"
+    assert finished.result == master.audit
     assert master.vendor.counts.total == 0
 
 
 async def test_11_when_another_run_holds_the_lock(master, command, database_url):
     async with open_url(database_url) as database, run_lock(database):
-        waiting = await master.start("AAPL")
+        waiting = await master.start("AAPL", "--json")
         # The core fetch may run beside it, and a dry run takes no lock.
         await asyncio.sleep(1.0)
         planned = await master("AAPL", "--dry-run")
@@ -81,6 +82,7 @@ async def test_11_when_another_run_holds_the_lock(master, command, database_url)
     assert refused.status == 11, refused.stderr
     assert "another run (pid" in refused.stderr
     assert "hint:  wait for it to end" in refused.stderr
+    assert refused.result["exit_status"] == 11
     assert not master.audit_path.exists(), "the audit belongs to the run that is working"
 
 

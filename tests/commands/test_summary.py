@@ -72,7 +72,7 @@ def test_a_row_a_symbol_and_the_totals():
         "symbol  status    bars     new  requests  from        newest (UTC)    ",
         "AAPL    ok      21,866  21,871         2  2025-11-14  2025-11-14 15:30",
         "BTC     ok           5       0         1                              ",
-        "bars: stored in the range asked for, all timeframes; new: stored by this run",
+        "bars: in the range asked for, all timeframes; new: by this run, in whole weeks",
         "complete: 2 of 2 symbols done; 21,871 bars",
         "requests  4; 2 tried again, 1 answered 429",
         "time      9.0 s; API 1.0 s, database 1.2 s, compute 0.2 s; they overlap",

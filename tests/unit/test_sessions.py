@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lib.clock import from_ms, to_ms
@@ -23,7 +23,6 @@ from lib.sessions import (
     parse_plans,
     settle_at_ms,
     slots,
-    unit_ends_ms,
 )
 from lib.store.sessions import library_tables
 from lib.symbols import AssetClass
@@ -217,7 +216,7 @@ def test_a_coins_week_ends_on_sunday_in_utc() -> None:
 def _unit_window_ends_ms(table: SessionTable, timeframe: Timeframe) -> list[int]:
     """By the definition, session by session: the end of the last bar the unit can have."""
     if timeframe.intraday:
-        return [int(t) for t in unit_ends_ms(table, timeframe)]
+        return [-(-int(t) // timeframe.step_ms) * timeframe.step_ms for t in table.extended_close_ms]
     ends = []
     for day in table.dates():
         days_left = 1 if timeframe is Timeframe.D1 else 7 - (day.weekday() + 1) % 7
@@ -231,6 +230,9 @@ def _unit_window_ends_ms(table: SessionTable, timeframe: Timeframe) -> list[int]
     delay=st.sampled_from([REAL_TIME, QUARTER_HOUR, END_OF_DAY]),
     table=st.sampled_from([NYSE, COINS]),
 )
+@example(
+    minutes=3_000, timeframe=Timeframe.H4, delay=QUARTER_HOUR, table=NYSE
+)  # 21:00 in New York, in winter
 def test_a_unit_is_past_pending_exactly_when_its_bars_may_be_covered(
     minutes, timeframe, delay, table
 ) -> None:
