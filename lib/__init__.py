@@ -6,6 +6,7 @@ wiring       opens and closes the outside things, hands them to a job
 vendor       the vendor's words: client, pages, error answers; the emulator that speaks the same protocol
 store        PostgreSQL: embedded server, schema, COPY, ledger, locks
 audit        the JSON document of a run
+entitlement  what the plan turned out not to include
 plan rollup checks gaps verification indicators      pure
 coverage sessions retry budget concurrency sql       tiny
 settings outcome bars symbols zones timeframe clock errors   words spoken in several rooms

@@ -119,7 +119,7 @@ def _outside(row: OpenGap, scanned: tuple[date, date]) -> OpenGap | None:
 
 
 def split_units(stretch: Stretch, dates: Sequence[date], others: set[date], state: State) -> list[Stretch]:
-    """*stretch* cut where units are of the set *others*, which are of *state*. *dates*: its units, ascending."""
+    """*stretch* cut where units are of *others*, which are of *state*. *dates*: its units, ascending."""
     marked = [(state if day in others else stretch.state, day) for day in dates]
     bounds = [0, *(i for i, (a, b) in enumerate(pairwise(marked), 1) if a[0] is not b[0]), len(marked)]
     return [

@@ -68,7 +68,8 @@ class SeriesOutcome:
         if not self.refused:
             return None
         first = self.refused[0]
-        return f"{len(self.refused)} bars refused, the first of {from_ms(first.t):%Y-%m-%d %H:%M} UTC: {first.reason}"
+        when = f"{from_ms(first.t):%Y-%m-%d %H:%M} UTC"
+        return f"{len(self.refused)} bars refused, the first of {when}: {first.reason}"
 
     def begin(self, windows: int) -> None:
         """A round of *windows* requests begins: what failed in an earlier one may be made good."""
@@ -77,7 +78,7 @@ class SeriesOutcome:
         self.error = None
 
     def settle(self, *, refused_before: bool = False) -> None:
-        """Derive the status from what happened to the windows. *refused_before*: by an earlier run, all of it."""
+        """Conclude from what happened to the windows. *refused_before*: all of it, by another run."""
         if self.windows_failed:
             done = self.windows - self.windows_failed - self.windows_left
             self.status = SeriesStatus.PARTIAL if done else SeriesStatus.FAILED

@@ -71,8 +71,8 @@ def missing_ranges(
 ) -> list[Range]:
     """What of *wanted* has settled and is not *covered*, and what of *again* has settled, covered or not.
 
-    All ends must lie on the grid of the timeframe, so that the vendor, who counts windows from where a request
-    starts, answers on that grid. (gap-model §3.8)
+    All ends must lie on the grid of the timeframe, so that the vendor, who counts windows from where a
+    request starts, answers on that grid. (gap-model §3.8)
     """
     return union(
         [
@@ -109,14 +109,15 @@ class _BaseBars:
         self._timeframe = timeframe
         if timeframe.base is Timeframe.D1:
             self._starts = midnights(sessions.days, self._zone)
+            self._ends = midnights(sessions.days + 1, self._zone)
             self._each = np.ones(len(sessions.days), np.int64)
         else:
-            self._starts = sessions.extended_open_ms
+            self._starts, self._ends = sessions.extended_open_ms, sessions.extended_close_ms
             self._each = (sessions.extended_close_ms - sessions.extended_open_ms) // Timeframe.M1.step_ms
         self._total = np.r_[0, np.cumsum(self._each)]
 
     def count(self, start_ms: int, end_ms: int) -> int:
-        first = max(0, int(np.searchsorted(self._starts, start_ms, side="right")) - 1)
+        first = int(np.searchsorted(self._ends, start_ms, side="right"))
         last = int(np.searchsorted(self._starts, end_ms, side="left"))
         return int(self._total[max(first, last)] - self._total[first])
 
@@ -132,7 +133,7 @@ class _BaseBars:
 
     def _furthest(self, start_ms: int) -> int:
         """The latest local midnight at which a window opened at *start_ms* is still small enough."""
-        first = max(0, int(np.searchsorted(self._starts, start_ms, side="right")) - 1)
+        first = int(np.searchsorted(self._ends, start_ms, side="right"))
         fits = int(np.searchsorted(self._total, self._total[first] + WINDOW_BASE_BARS, side="right")) - 1
         if fits >= len(self._starts):
             return 2**62
@@ -140,13 +141,20 @@ class _BaseBars:
         return ceil_to_window(int(midnights(day, self._zone)[0]), self._timeframe, self._zone)
 
 
-def halves(window: Window, instrument: Instrument, sessions: SessionTable) -> tuple[Window, Window] | None:
-    """*window* cut at a local midnight into an older and a newer part; None if it holds a single session."""
+def halves(
+    window: Window, instrument: Instrument, sessions: SessionTable, at_ms: int = 0
+) -> tuple[Window, Window] | None:
+    """*window* cut at a local midnight into an older and a newer part; None if it holds a single session.
+
+    The cut is at *at_ms* if that lies inside, else in the middle.
+    """
     starts = midnights(sessions.days, instrument.zone)
     inside = starts[(starts > window.start_ms) & (starts < window.end_ms)]
     if not len(inside):
         return None
-    cut = ceil_to_window(int(inside[len(inside) // 2]), window.timeframe, instrument.zone)
+    middle = int(inside[len(inside) // 2])
+    cut = at_ms if window.start_ms < at_ms < window.end_ms else middle
+    cut = ceil_to_window(cut, window.timeframe, instrument.zone)
     if not window.start_ms < cut < window.end_ms:
         return None
     counter = _BaseBars(window.timeframe, instrument, sessions)

@@ -13,6 +13,7 @@ import typer
 from lib.audit import key_docs
 from lib.commands.running import SIGNAL_STATUS
 from lib.errors import BackfillError
+from lib.gaps import GAPS, Sign, State
 from lib.outcome import COMPLETE_STATUS, FAILED_STATUS, PARTIAL_STATUS, REFUSED_STATUS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -186,6 +187,15 @@ def test_every_table_and_view_is_documented_and_no_other():
     made = re.findall(r"^CREATE (?:TABLE|VIEW) (\w+)", schema, re.MULTILINE)
 
     assert sorted(in_code(name)[0] for name, *_ in rows(section(ARCHITECTURE, "Tables"))) == sorted(made)
+
+
+def test_every_state_and_sign_is_documented():
+    documented = {in_code(state)[0]: bool(gap) for state, _, gap in rows(section(ARCHITECTURE, "Gaps"))}
+
+    assert documented == {str(state): state in GAPS for state in State}
+    for document in (ARCHITECTURE, QUICKSTART):
+        shown = {code[0] for code in in_code(document)}
+        assert {str(sign) for sign in Sign} - shown <= {Sign.NOT_ASKED}
 
 
 def test_every_target_that_is_mentioned_exists_and_every_target_is_mentioned():

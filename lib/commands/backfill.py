@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
@@ -22,9 +23,11 @@ from lib.commands.summary import (
     show_places,
     show_plan,
     show_problems,
-    show_summary,
+    show_symbols,
+    show_totals,
 )
 from lib.errors import BackfillError, LockHeld, RunInterrupted, UsageError
+from lib.gaps import gaps_of
 from lib.jobs.run import Pacing, Report, Request, carry_out, new_report, plan
 from lib.settings import Secret, Settings, load_settings
 from lib.store.database import Database, open_database
@@ -35,6 +38,7 @@ from lib.vendor.emulator.simulated import SimulatedMarket
 from lib.wiring import Toolkit, VendorTerms, open_toolkit
 
 ROOT = Path(__file__).resolve().parents[2]
+NEXT = "the same command again, or: python scripts/backfill_gaps.py list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +150,28 @@ async def _dry_run(job: Job, toolkit: Toolkit, output: Output) -> int:
 
 def _conclude(report: Report, audit: Audit, job: Job, output: Output) -> int:
     console = output.console()
-    show_summary(console, report, audit)
+    show_symbols(console, report.outcomes)
     if report.gaps:
         show_matrix(console, report.gaps.matrix, worst_first=job.worst_first)
-        show_remaining(console, report.gaps, "the same command again, or: python scripts/backfill_gaps.py list")
+        console.print()
+    _show_wrong(output.console(always=True), report, quiet=output.quiet)
+    show_totals(console, report, audit)
     show_places(console, report, job.audit_path, demo=job.demo, typed_url=job.database_url is not None)
-    for line in problem_lines(report.outcomes):
-        told.warning("%s", Text.from_markup(line).plain)
-    if output.quiet:
-        show_problems(output.console(always=True), report.outcomes)
     if report.error:
         output.error(report.error)
     output.result(dict(audit))
     return 130 if report.interrupted else report.exit_status
+
+
+def _show_wrong(console: Console, report: Report, *, quiet: bool) -> None:
+    """What went wrong, with --quiet too: a gap with its cause, else the failure itself."""
+    after = report.gaps.after if report.gaps else {}
+    told_as_gap = {symbol for symbol, series in after.items() if any(map(gaps_of, series.values()))}
+    show_problems(console, [outcome for outcome in report.outcomes if outcome.symbol not in told_as_gap])
+    for line in problem_lines(report.outcomes):
+        told.warning("%s", Text.from_markup(line).plain)
+    if report.gaps and (told_as_gap or not quiet):
+        show_remaining(console, report.gaps, NEXT)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from lib.errors import UsageError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-DEFAULT_AUDIT = Path("/tmp/master_backfill_results.json")  # noqa: S108  the contract of DESIGN §3: cron lines depend on it
+DEFAULT_AUDIT = Path("/tmp/master_backfill_results.json")
 
 
 @app.command()
@@ -22,8 +22,12 @@ def backfill(
     start: options.Start = None,
     end: options.End = None,
     max_concurrent: options.MaxConcurrent = 3,
-    pacing: Annotated[str, typer.Option(help="adaptive: the vendor's limit is the only brake; or staggered.")] = "adaptive",
-    stagger: Annotated[float, typer.Option(min=0, help="Staggered: seconds between the starts in a group.")] = 5.0,
+    pacing: Annotated[
+        str, typer.Option(help="adaptive: the vendor's limit is the only brake; or staggered.")
+    ] = "adaptive",
+    stagger: Annotated[
+        float, typer.Option(min=0, help="Staggered: seconds between the starts in a group.")
+    ] = 5.0,
     group_pause: Annotated[float, typer.Option(min=0, help="Staggered: seconds between groups.")] = 15.0,
     sequential: Annotated[bool, typer.Option("--sequential", help="One symbol at a time.")] = False,
     rate_limit: options.RateLimit = 150,
@@ -32,7 +36,10 @@ def backfill(
     max_requests: options.MaxRequests = None,
     gap_retries: options.GapRetries = 2,
     derive: options.Derive = True,
-    worst_first: Annotated[bool, typer.Option("--worst-first", help="The matrix by what is missing.")] = False,
+    recheck: options.Recheck = False,
+    worst_first: Annotated[
+        bool, typer.Option("--worst-first", help="The matrix by what is missing.")
+    ] = False,
     output: Annotated[Path, typer.Option(metavar="PATH", help="The audit, a JSON file.")] = DEFAULT_AUDIT,
     dry_run: options.DryRun = False,
     demo: options.Demo = False,
@@ -48,8 +55,8 @@ def backfill(
 
     Example: python master_backfill.py --symbols AAPL,BTC,SPY --days 30
 
-    Exit status: 0 complete, 1 failed, 2 usage, 3 partial or gaps remain (run it again), 10 database unreachable, 11 another
-    run holds the lock, 12 the vendor refused the key, 130 or 143 interrupted.
+    Exit status: 0 complete, 1 failed, 2 usage, 3 partial or gaps remain (run it again), 10 database
+    unreachable, 11 another run holds the lock, 12 the vendor refused the key, 130 or 143 interrupted.
     """
     out = Output(as_json, quiet, verbose, log_file)
     arguments = {name: value for name, value in locals().items() if name not in ("out", "database_url")}
@@ -63,7 +70,7 @@ def backfill(
         job = Job(
             script="master_backfill",
             symbols=options.parse_symbols(symbols),
-            request=options.parse_request(timeframes, days, start, end, derive=derive),
+            request=options.parse_request(timeframes, days, start, end, derive=derive, recheck=recheck),
             pacing=Pacing(1 if sequential else max_concurrent, pacing == "staggered", stagger, group_pause),
             terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests),
             audit_path=output,

@@ -25,7 +25,7 @@ _BADNESS = (Sign.MISSING, Sign.PARTIAL, Sign.NOT_ENTITLED, Sign.EMPTY, Sign.PEND
 
 
 def show_matrix(console: Console, matrix: Matrix, *, worst_first: bool = False) -> None:
-    """Print *matrix* with a legend of the signs in it. *worst_first*: by how much is missing, else by name."""
+    """Print *matrix* with a legend of its signs. *worst_first*: by how much is missing, else by name."""
     if not matrix:
         return
     timeframes = [tf for tf in Timeframe if any(tf in row for row in matrix.values())]

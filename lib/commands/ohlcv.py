@@ -31,6 +31,7 @@ def backfill(
     max_attempts: options.MaxAttempts = 5,
     max_requests: options.MaxRequests = None,
     derive: options.Derive = True,
+    recheck: options.Recheck = False,
     dry_run: options.DryRun = False,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
@@ -56,7 +57,7 @@ def backfill(
         job = Job(
             script="backfill_ohlcv",
             symbols=options.parse_symbols(symbols),
-            request=options.parse_request(timeframes, days, start, end, derive=derive),
+            request=options.parse_request(timeframes, days, start, end, derive=derive, recheck=recheck),
             pacing=Pacing(max_concurrent),
             terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests),
             audit_path=None,

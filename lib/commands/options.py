@@ -55,6 +55,9 @@ MaxRequests = Annotated[
     typer.Option(metavar="N", min=0, help="Stop cleanly after N requests; the rest is for the next run."),
 ]
 GapRetries = Annotated[int, typer.Option(min=0, max=10, help="Rounds over what is still missing.")]
+Recheck = Annotated[
+    bool, typer.Option("--recheck", help="Ask again what the vendor had empty or refused, before its expiry.")
+]
 Derive = Annotated[
     bool, typer.Option("--derive/--no-derive", help="Fetch 1m and 1d and roll up the others, or fetch each.")
 ]
@@ -113,7 +116,13 @@ def _read_list(path: Path) -> str:
 
 
 def parse_request(
-    timeframes: str | None, days: int | None, start: str | None, end: str | None, *, derive: bool
+    timeframes: str | None,
+    days: int | None,
+    start: str | None,
+    end: str | None,
+    *,
+    derive: bool,
+    recheck: bool = False,
 ) -> "Request":
     """What is asked for. Raises UsageError if the options contradict each other or cannot be read."""
     from lib.jobs.run import Request
@@ -131,7 +140,7 @@ def parse_request(
     last = parse_date(end, "--end") if end else None
     if first and last and last < first:
         raise UsageError(f"--end {last} lies before --start {first}")
-    return Request(parse_timeframes(timeframes) if timeframes else None, days, first, last, derive)
+    return Request(parse_timeframes(timeframes) if timeframes else None, days, first, last, derive, recheck)
 
 
 def parse_terms(

@@ -15,7 +15,7 @@ from lib.audit import Audit
 from lib.commands.progress import MARK, worst_status
 from lib.jobs.ohlcv import SeriesPlan
 from lib.jobs.run import Report
-from lib.outcome import SeriesOutcome, SeriesStatus, SymbolOutcome
+from lib.outcome import SeriesStatus, SymbolOutcome
 from lib.plan import PAGE_BASE_BARS
 
 MANY_SYMBOLS = 40
@@ -27,19 +27,24 @@ LEGEND = "bars: in the range asked for, all timeframes; new: by this run, in who
 AGAIN = "run the same command again: it asks only for what is missing"
 
 
-def show_summary(console: Console, report: Report, audit: Audit) -> None:
-    """Print the table of symbols, the problems and the totals of a run."""
-    if report.outcomes:
-        console.print(_table(console, report.outcomes))
+def show_symbols(console: Console, outcomes: Sequence[SymbolOutcome]) -> None:
+    """Print what was stored, a row a symbol."""
+    if outcomes:
+        console.print(_table(console, outcomes))
         console.print(f"[dim]{LEGEND}[/]")
-    show_problems(console, report.outcomes)
+        console.print()
+
+
+def show_totals(console: Console, report: Report, audit: Audit) -> None:
+    """Print how the run ended, what to do about it, and where its time went."""
     total, time, sent = audit["summary"], audit["timing"], audit["requests"]
     console.print(
         f"[bold]{audit['status']}[/]: {total['succeeded']} of {total['symbols']} symbols done"
         + (f", {total['failed']} failed" if total["failed"] else "")
         + f"; {total['total_records']:,} bars"
     )
-    if report.exit_status in (1, 3) or report.interrupted:
+    gaps_told = report.gaps is not None and report.gaps.remaining > 0
+    if (report.exit_status in (1, 3) and not gaps_told) or report.interrupted:
         console.print(f"next      {AGAIN}")
     console.print(
         f"requests  {sent['total']:,}; {sent['retries']} tried again, {sent['rate_limited']} answered 429"
@@ -98,19 +103,12 @@ def problem_lines(outcomes: Sequence[SymbolOutcome]) -> list[str]:
 def _problems(outcome: SymbolOutcome) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for series in outcome.series:
-        if reason := _reason(series):
+        if reason := series.error or series.refusals:
             reasons.setdefault(reason, []).append(series.timeframe)
     lines = [f"{','.join(timeframes)}: {escape(reason)}" for reason, timeframes in reasons.items()]
     if outcome.error:
         lines.insert(0, escape(outcome.error))
     return [f"[bold]{escape(outcome.symbol)}[/] {line}" for line in lines]
-
-
-def _reason(series: SeriesOutcome) -> str | None:
-    if series.error or not series.refused:
-        return series.error
-    first = series.refused[0]
-    return f"{len(series.refused)} impossible bars refused, e.g. {first.reason}; they are asked for again"
 
 
 def _table(console: Console, outcomes: Sequence[SymbolOutcome]) -> Table:

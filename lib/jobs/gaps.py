@@ -1,6 +1,6 @@
 """What is missing after a backfill: found by SQL, asked for again in rounds, found anew after each.
 
-The way: stretches of every series -> gaps -> what to ask again or roll up again -> the core fetch -> stretches.
+The way: stretches of every series -> gaps -> what to ask or roll up again -> the core fetch -> stretches.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ class Scope:
 
 @dataclass(slots=True)
 class GapReport:
-    """What was found before the retries and is true after them, and the rounds in which each was asked for."""
+    """What was found before the retries, is true after them, and the rounds that asked for it."""
 
     before: Found = field(default_factory=dict)
     after: Found = field(default_factory=dict)
@@ -63,7 +63,7 @@ class GapReport:
     @property
     def detected(self) -> dict[str, dict[str, list[Gap]]]:
         """What was found before the retries, for the audit."""
-        return self._by_series(self.before, lambda symbol, timeframe, gap: gap_row(gap))
+        return self._by_series(self.before, lambda _symbol, _timeframe, gap: gap_row(gap))
 
     @property
     def results(self) -> dict[str, dict[str, list[Retry]]]:
@@ -219,7 +219,7 @@ async def _work(toolkit: Toolkit, scope: Scope, found: Found) -> Scope | None:
                     again.setdefault(timeframe.base, []).append(span)
     if not (missing or again or rederive):
         return None
-    return Scope(scope.instrument, replace(scope.wanted, again=again, rederive=rederive))
+    return Scope(scope.instrument, replace(scope.wanted, again=again, rederive=rederive, recheck=False))
 
 
 def _instants(instrument: Instrument, gap: Stretch) -> Range:

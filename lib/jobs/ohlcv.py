@@ -1,6 +1,6 @@
 """The core fetch: the missing bars of one symbol, from the vendor's pages into the database.
 
-The way of a bar: ledger -> plan -> request -> page -> one transaction of bars, derived bars, ledger and audit.
+The way of a bar: ledger -> plan -> request -> page -> a transaction of bars, derived bars, ledger, audit.
 The windows of a symbol run side by side, and within a window the next page is on the wire while one is being
 written. What bounds them is the toolkit's: the rate budget, the answers in flight, the writers.
 """
@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from lib.concurrency import prefetch, run_bounded
-from lib.coverage import Range, answered, covered
+from lib.coverage import Answered, Range, answered, covered
 from lib.errors import BackfillError, BudgetSpent, KeyRefused, NotEntitled, VendorError
 from lib.outcome import SeriesOutcome, SymbolOutcome
 from lib.plan import DateRange, Window, fetched_timeframes, halves, missing_ranges, wanted_range, windows
@@ -33,7 +33,8 @@ class Wanted:
     """What a run shall have of a symbol. *derive*: fetch 1m and 1d only and roll the others up.
 
     *again*: ranges of fetched series to ask again although they are covered; *rederive*: ranges of 1m or 1d
-    whose longer frames to roll up again, without a request.
+    whose longer frames to roll up again, without a request. *recheck*: ask again what the vendor had empty or
+    refused, before its expiry.
     """
 
     dates: DateRange
@@ -41,6 +42,7 @@ class Wanted:
     derive: bool = True
     again: Mapping[Timeframe, Sequence[Range]] = field(default_factory=dict)
     rederive: Mapping[Timeframe, Sequence[Range]] = field(default_factory=dict)
+    recheck: bool = False
 
 
 class Progress(Protocol):
@@ -74,7 +76,8 @@ async def plan_symbol(toolkit: Toolkit, instrument: Instrument, wanted: Wanted) 
         span = wanted_range(wanted.dates, wanted.timeframes, timeframe, instrument.zone)
         settled = sessions.settled_until_ms(timeframe, now, toolkit.delay(instrument))
         rows = await toolkit.store.read_ledger(instrument.symbol, timeframe, *span)
-        missing = missing_ranges(span, settled, covered(rows, now), wanted.again.get(timeframe, ()))
+        standing = [row for row in rows if row.outcome is Answered.DATA or not wanted.recheck]
+        missing = missing_ranges(span, settled, covered(standing, now), wanted.again.get(timeframe, ()))
         asked = windows(missing, timeframe, instrument, sessions)
         refused = not asked and bool(rows) and not answered(rows)
         plans.append(SeriesPlan(timeframe, asked, refused))
@@ -149,10 +152,14 @@ class _SymbolRun:
             self.progress.window_done(self.instrument.symbol)
 
     async def _entitled(self, window: Window, outcome: SeriesOutcome) -> NotEntitled | None:
-        """Fetch *window*, or what of it the plan includes; the refusal if that is nothing.
+        """Fetch *window*, or what of it the plan includes; the refusal if that is nothing."""
+        refusal = await self._try(window, outcome)
+        if refusal is None or not refusal.outside_window:
+            return refusal
+        async with self.toolkit.entitlement.search(self.instrument.asset_class):
+            return await self._narrow(window, refusal, outcome)
 
-        The vendor refuses a window whole when the plan's history ends inside it: the halves tell where.
-        """
+    async def _try(self, window: Window, outcome: SeriesOutcome) -> NotEntitled | None:
         entitlement, asset_class = self.toolkit.entitlement, self.instrument.asset_class
         if entitlement.refuses(asset_class, window):
             await self._note_refused(window)
@@ -160,16 +167,31 @@ class _SymbolRun:
         try:
             async with self.toolkit.in_flight:
                 await self._fetch(window, outcome)
-            return None
         except NotEntitled as error:
-            parts = halves(window, self.instrument, self.sessions) if error.outside_window else None
-            if parts is None:
-                entitlement.learn(asset_class, window, error, self.toolkit.clock.now())
+            if not error.outside_window:
+                entitlement.learn(asset_class, window, error, self.toolkit.now())
                 await self._note_refused(window)
-                return error
-        older, newer = parts
-        refusals = [await self._entitled(newer, outcome), await self._entitled(older, outcome)]
-        return refusals[0] if all(refusals) else None
+            return error
+        return None
+
+    async def _narrow(
+        self, window: Window, refusal: NotEntitled, outcome: SeriesOutcome
+    ) -> NotEntitled | None:
+        """The vendor refuses a window whole when the plan's history ends inside it: its halves tell where."""
+        entitlement, asset_class = self.toolkit.entitlement, self.instrument.asset_class
+        known = entitlement.edge_ms(asset_class)
+        parts = None if known >= window.end_ms else halves(window, self.instrument, self.sessions, known)
+        if parts is None:
+            entitlement.learn(asset_class, window, refusal, self.toolkit.now())
+            await self._note_refused(window)
+            return refusal
+        refusals = []
+        for part in reversed(parts):  # the newer first: what is refused of it tells of the older
+            refused = await self._try(part, outcome)
+            if refused is not None and refused.outside_window:
+                refused = await self._narrow(part, refused, outcome)
+            refusals.append(refused)
+        return refusal if all(refusals) else None
 
     async def _note_refused(self, window: Window) -> None:
         await self.toolkit.store.write_not_entitled(

@@ -1,4 +1,4 @@
-"""One run over many symbols: who goes when, what came of it, and the audit that is written whatever happens."""
+"""One run over many symbols: who goes when, what came of it, and the audit, whatever happens."""
 
 import asyncio
 import secrets
@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from lib.audit import Audit, Completeness, Config, RunFacts, build_audit, requests, timing
+from lib.audit import Audit, Completeness, Config, Requests, RunFacts, build_audit, requests, timing
 from lib.clock import Clock, to_ms
 from lib.concurrency import run_bounded
 from lib.errors import BackfillError, DatabaseError, HorizonExceeded, UsageError
-from lib.gaps import Cell
 from lib.jobs.gaps import GapReport, Scope, fill
 from lib.jobs.ohlcv import Progress, SeriesPlan, Wanted, backfill_symbol, plan_symbol
 from lib.jobs.symbols import resolve
@@ -48,6 +47,7 @@ class Request:
     start: date | None
     end: date | None
     derive: bool = True
+    recheck: bool = False
 
     def dates(self, now: datetime, zone: str) -> DateRange:
         """The dates asked for, as seen from *now* in *zone*."""
@@ -59,7 +59,8 @@ class Request:
     def of(self, instrument: Instrument, now: datetime) -> Wanted:
         """What this asks of one instrument."""
         dates = self.dates(now, instrument.zone)
-        return Wanted(dates, self.timeframes or instrument.timeframes, self.derive)
+        timeframes = self.timeframes or instrument.timeframes
+        return Wanted(dates, timeframes, self.derive, recheck=self.recheck)
 
 
 @dataclass(slots=True)
@@ -96,6 +97,7 @@ class Report:
 
     def audit(self, toolkit: Toolkit | None) -> Audit:
         """The document of the run as it stands; *toolkit* None if it could not be opened."""
+        gaps = self.gaps or GapReport()
         return build_audit(
             RunFacts(
                 run_id=self.run_id,
@@ -104,7 +106,10 @@ class Report:
                 outcomes=self.outcomes,
                 timing=timing(self.clock.monotonic() - self.began, *_seconds(toolkit)),
                 requests=_requests(toolkit),
-                **(_gap_facts(self.gaps) if self.gaps else {}),
+                gaps_detected=gaps.detected,
+                retry_results=gaps.results,
+                completeness=_completeness(gaps),
+                gaps_remaining=gaps.remaining,
             ),
             self.clock.now(),
             self.settings.api_key,
@@ -124,24 +129,18 @@ class Report:
         }
 
 
-def _gap_facts(gaps: GapReport) -> Any:
+def _completeness(gaps: GapReport) -> dict[str, dict[str, Completeness]]:
     return {
-        "gaps_detected": gaps.detected,
-        "retry_results": gaps.results,
-        "completeness": {
-            symbol: {str(timeframe): _completeness(cell) for timeframe, cell in cells.items()}
-            for symbol, cells in gaps.matrix.items()
-        },
-        "gaps_remaining": gaps.remaining,
-    }
-
-
-def _completeness(cell: Cell) -> Completeness:
-    return {
-        "symbol": str(cell.sign),
-        "expected_sessions": cell.expected,
-        "complete": cell.complete,
-        "percent": cell.percent,
+        symbol: {
+            str(timeframe): {
+                "symbol": str(cell.sign),
+                "expected_sessions": cell.expected,
+                "complete": cell.complete,
+                "percent": cell.percent,
+            }
+            for timeframe, cell in cells.items()
+        }
+        for symbol, cells in gaps.matrix.items()
     }
 
 
@@ -151,7 +150,7 @@ def _seconds(toolkit: Toolkit | None) -> tuple[float, float, float]:
     return toolkit.api_busy.seconds, toolkit.store.busy.seconds, toolkit.vendor.counters.decode_seconds
 
 
-def _requests(toolkit: Toolkit | None) -> Any:
+def _requests(toolkit: Toolkit | None) -> Requests:
     if toolkit is None:
         return requests(total=0, pages=0, retries=0, rate_limited=0, failed=0)
     counters = toolkit.vendor.counters

@@ -96,7 +96,9 @@ async def stream(parts: Sequence[memoryview]) -> AsyncIterator[bytes]:
     yield TRAILER
 
 
-async def collect(copy_out: Callable[[Callable[[bytes], Coroutine[Any, Any, None]]], Awaitable[object]]) -> bytes:
+async def collect(
+    copy_out: Callable[[Callable[[bytes], Coroutine[Any, Any, None]]], Awaitable[object]],
+) -> bytes:
     """Everything a COPY ... TO STDOUT sends. *copy_out* is given the sink."""
     chunks: list[bytes] = []
 

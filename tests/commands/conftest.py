@@ -1,18 +1,20 @@
 """The commands as real processes: each test its own database, a vendor to be told what goes wrong."""
 
+import io
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from lib.store.sessions import refresh_sessions
 from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
 
-MASTER, OHLCV = "master_backfill.py", "scripts/backfill_ohlcv.py"
 ONE_WEEK = ("--start", "2025-01-06", "--end", "2025-01-10")
-NOBODY = "postgresql://nobody@127.0.0.1:1/none"
+_copies: dict[str, io.BytesIO] = {}
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ class Master:
     audit_path: Path
 
     def _arguments(self, symbols, options):
-        return (MASTER, "--symbols", symbols, *ONE_WEEK, "--output", self.audit_path, *options)
+        return ("master_backfill.py", "--symbols", symbols, *ONE_WEEK, "--output", self.audit_path, *options)
 
     async def __call__(self, symbols, *options, **settings):
         settings = {"POLYGON_BASE_URL": self.vendor.url} | settings
@@ -47,7 +49,25 @@ class Master:
 
 
 @pytest.fixture
-def master(command, vendor, tmp_path):
+async def calendars(database_url):
+    """The trading calendar is in the database already: the library takes a second, so it is asked once."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        if not _copies:
+            await refresh_sessions(connection, datetime.now(UTC).date())
+            for table in ("calendars", "trading_sessions"):
+                _copies[table] = io.BytesIO()
+                await connection.copy_from_table(table, output=_copies[table], format="binary")
+            return
+        for table, rows in _copies.items():
+            rows.seek(0)
+            await connection.copy_to_table(table, source=rows, format="binary")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def master(command, vendor, tmp_path, calendars):
     return Master(command, vendor, tmp_path / "audit.json")
 
 

@@ -83,6 +83,12 @@ def test_a_range_that_cannot_be_meant_is_refused(asked):
         request(**asked)
 
 
+@pytest.mark.parametrize("plan", ["gold", "starter,basic", "starter,crypto=gold", "starter,crypto"])
+def test_a_plan_that_is_none_is_refused(plan):
+    with pytest.raises(UsageError):
+        options.parse_terms(150, plan, 5, None)
+
+
 def test_the_plan_of_coins_may_differ():
     assert options.parse_terms(150, None, 5, None).plans == Plans()
     assert options.parse_terms(150, "basic", 5, None).plans == Plans(Plan.BASIC, Plan.BASIC)

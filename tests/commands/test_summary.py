@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lib.audit import RunFacts, build_audit, requests, timing
 from lib.bars import RefusedBar
-from lib.commands.summary import psql_command, show_places, show_problems, show_summary
+from lib.commands.summary import psql_command, show_places, show_problems, show_symbols, show_totals
 from lib.outcome import SeriesOutcome, SeriesStatus, SymbolOutcome, exit_status, run_status
 from lib.settings import Secret, Settings
 from lib.timeframe import Timeframe
@@ -31,11 +31,18 @@ def shown(outcomes, show=None, width=80):
         outcomes=outcomes,
         exit_status=exit_status(status, outcomes),
         interrupted=False,
+        gaps=None,
         settings=Settings(Path("/home"), database_url="postgresql://me:secret@host/[bars]"),
     )
     audit = build_audit(_facts(outcomes, status), NOW, Secret(""))
-    (show or show_summary)(console, report, audit)
+    (show or show_all)(console, report, audit)
     return text.getvalue()
+
+
+def show_all(console, report, audit):
+    show_symbols(console, report.outcomes)
+    show_problems(console, report.outcomes)
+    show_totals(console, report, audit)
 
 
 def _facts(outcomes, status):
@@ -73,6 +80,7 @@ def test_a_row_a_symbol_and_the_totals():
         "AAPL    ok      21,866  21,871         2  2025-11-14  2025-11-14 15:30",
         "BTC     ok           5       0         1                              ",
         "bars: in the range asked for, all timeframes; new: by this run, in whole weeks",
+        "",
         "complete: 2 of 2 symbols done; 21,871 bars",
         "requests  4; 2 tried again, 1 answered 429",
         "time      9.0 s; API 1.0 s, database 1.2 s, compute 0.2 s; they overlap",
@@ -100,17 +108,20 @@ def test_no_line_of_the_table_is_wider_than_the_terminal_and_no_number_is_cut(wi
 def test_a_reason_is_told_once_for_all_timeframes_it_holds_for_and_markup_in_it_is_text():
     reason = "[/red] the vendor said [bold]no"
     failed = [series("SPY", tf, SeriesStatus.FAILED, error=reason) for tf in (Timeframe.M1, Timeframe.H1)]
-    odd = series("UGA", status=SeriesStatus.PARTIAL, refused=[RefusedBar(1, "high 1.0 below low 2.0")])
+    odd = series(
+        "UGA", status=SeriesStatus.PARTIAL, refused=[RefusedBar(1_736_154_000_000, "high 1.0 below low 2.0")]
+    )
 
     text = shown(
         [SymbolOutcome("SPY", failed), SymbolOutcome("UGA", [odd]), SymbolOutcome("ZZ", error="no [x]")]
     )
 
     assert f"SPY 1m,1h: {reason}\n" in text
-    assert "UGA 1m: 1 impossible bars refused, e.g. high 1.0 below low 2.0" in text
-    assert "ZZ no [x]\n" in text
+    text = " ".join(text.split())
+    assert "UGA 1m: 1 bars refused, the first of 2025-01-06 09:00 UTC: high 1.0 below low 2.0" in text
+    assert "ZZ no [x]" in text
     assert "partial: 0 of 3 symbols done, 2 failed" in text
-    assert "next      run the same command again: it asks only for what is missing" in text
+    assert "next run the same command again: it asks only for what is missing" in text
 
 
 def test_many_symbols_and_many_problems_are_cut():

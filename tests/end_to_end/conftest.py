@@ -1,9 +1,10 @@
-"""The whole toolkit on a database and an emulator of the test's own: in process, or as the user's commands."""
+"""The whole toolkit in process, on a database and an emulator of the test's own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -19,6 +20,25 @@ from lib.timeframe import Timeframe, parse_timeframes
 from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.settings import DEFAULT_KEY
 from lib.wiring import Toolkit, VendorTerms, open_toolkit
+
+
+class JumpClock:
+    """A clock that stands at *now* but for the waits, which pass at once; tests move it."""
+
+    def __init__(self, now: datetime) -> None:
+        self.moment = now
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.moment += timedelta(seconds=max(0.0, seconds))
+        await asyncio.sleep(0)
 
 
 class Silent:
@@ -51,7 +71,18 @@ class Workbench:
             yield toolkit
 
     async def run(
-        self, symbols, timeframes="all", start=None, end=None, *, days=None, derive=True, concurrent=3, **terms
+        self,
+        symbols,
+        timeframes="all",
+        start=None,
+        end=None,
+        *,
+        days=None,
+        derive=True,
+        concurrent=3,
+        gap_retries=None,
+        recheck=False,
+        **terms,
     ) -> Report:
         request = Request(
             parse_timeframes(timeframes),
@@ -59,10 +90,12 @@ class Workbench:
             date.fromisoformat(start) if start else None,
             date.fromisoformat(end) if end else None,
             derive,
+            recheck,
         )
         report = new_report("test", self.settings, request, Pacing(concurrent), self.clock)
-        async with self.toolkit(rate_limit=0, plans=Plans(), **terms) as toolkit:
-            await carry_out(toolkit, symbols.split(","), report, Silent(), {})
+        async with self.toolkit(**{"rate_limit": 0, "plans": Plans(), **terms}) as toolkit:
+            names = symbols.split(",")
+            self.audit = await carry_out(toolkit, names, report, Silent(), {}, gap_retries=gap_retries)
         return report
 
     async def fetch(self, query: str, *arguments):
@@ -84,6 +117,12 @@ class Workbench:
         )
         counts = await self.fetch("SELECT * FROM session_audit ORDER BY 1, 2, 3")
         return [tuple(row) for row in bars], [tuple(row) for row in coverage], [tuple(row) for row in counts]
+
+
+@pytest.fixture
+def jump_clock():
+    """Makes a clock for the test to move, standing at an instant such as 2025-06-10T12:00."""
+    return lambda text: JumpClock(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 @pytest.fixture

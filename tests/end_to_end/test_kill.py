@@ -19,7 +19,7 @@ async def test_ten_kills_leave_what_an_undisturbed_run_leaves(command, workbench
         for _ in range(10):
             process = await command.start("scripts/backfill_ohlcv.py", *JOB, POLYGON_BASE_URL=emulator.url)
             last_page = emulator.counts.pages + moments.randint(6, 12)
-            while process.returncode is None and emulator.counts.pages < last_page:
+            while process.returncode is None and emulator.counts.pages < last_page:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
             await asyncio.sleep(moments.random() * 0.04)
             with suppress(ProcessLookupError):

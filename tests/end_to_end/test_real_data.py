@@ -1,4 +1,4 @@
-"""Real bars through the whole toolkit: equal to the last digit; derived frames equal to an independent sum."""
+"""Real bars through the whole toolkit: equal to the last digit; derived frames to an independent sum."""
 
 import numpy as np
 import pandas as pd
@@ -69,7 +69,9 @@ def rolled(frame, rule):
 def weekly(frame, zone):
     """Sunday to Saturday, labelled by the Sunday's local midnight."""
     local = frame.tz_convert(zone)
-    sundays = (local.index.tz_localize(None).normalize() - pd.to_timedelta((local.index.dayofweek + 1) % 7, "D"))
+    sundays = local.index.tz_localize(None).normalize() - pd.to_timedelta(
+        (local.index.dayofweek + 1) % 7, "D"
+    )
     how = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
     out = local.groupby(sundays).agg(how)
     out.index = out.index.tz_localize(zone).tz_convert("UTC")

@@ -1,3 +1,4 @@
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_a_range_set_is_ascending_and_does_not_touch(some):
     merged = union(some)
 
     assert all(a < b for a, b in merged)
-    assert all(left[1] < right[0] for left, right in zip(merged, merged[1:], strict=False))
+    assert all(left[1] < right[0] for left, right in itertools.pairwise(merged))
 
 
 @given(ranges, st.integers(0, 40), st.integers(1, 10))

@@ -1,0 +1,147 @@
+"""Windows: as few as may be, none too large, whole sessions, on the vendor's grid."""
+
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.clock import to_ms
+from lib.coverage import subtract, union
+from lib.errors import UsageError
+from lib.plan import (
+    WINDOW_BASE_BARS,
+    DateRange,
+    fetched_timeframes,
+    halves,
+    last_days,
+    missing_ranges,
+    wanted_range,
+    windows,
+)
+from lib.sessions import always_open_table, nyse_table
+from lib.symbols import AssetClass, Instrument
+from lib.timeframe import DAY_MS, MINUTE_MS, Timeframe
+from lib.zones import NEW_YORK, day_number, day_of, midnight_ms
+
+STOCK = Instrument("KO", AssetClass.STOCK, "KO")
+COIN = Instrument("BTC", AssetClass.CRYPTO, "X:BTCUSD")
+FIRST, HORIZON = date(2024, 1, 1), date(2026, 1, 1)
+
+
+def weekdays():
+    """A calendar of plain weekdays, 09:30 to 16:00: enough for arithmetic checked by hand."""
+    days = np.array([n for n in range(day_number(FIRST), day_number(HORIZON)) if (n + 3) % 7 < 5], np.int64)
+    opens = np.array([midnight_ms(day_of(n), NEW_YORK) for n in days]) + 570 * MINUTE_MS
+    return nyse_table(days, opens, opens + 390 * MINUTE_MS, FIRST, HORIZON)
+
+
+WEEKDAYS, ALWAYS = weekdays(), always_open_table(FIRST, HORIZON)
+
+
+def ny(text):
+    return midnight_ms(date.fromisoformat(text), NEW_YORK)
+
+
+def utc(text):
+    return to_ms(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+def test_a_month_of_stock_minutes_is_one_window():
+    got = windows([(ny("2025-01-01"), ny("2025-02-01"))], Timeframe.M1, STOCK, WEEKDAYS)
+
+    assert [(w.start_ms, w.end_ms) for w in got] == [(ny("2025-01-01"), ny("2025-02-01"))]
+    assert got[0].base_bars == 23 * 960
+
+
+def test_a_year_of_stock_minutes_is_cut_every_46_sessions_at_local_midnight():
+    got = windows([(ny("2025-01-01"), ny("2026-01-01"))], Timeframe.M1, STOCK, WEEKDAYS)
+
+    assert len(got) == 6  # 261 weekdays / 46
+    assert max(w.base_bars for w in got) == 46 * 960 <= WINDOW_BASE_BARS
+    assert got[0].end_ms == got[1].start_ms == ny("2025-03-06")
+
+
+def test_coins_are_cut_every_31_days():
+    got = windows([(utc("2025-01-01"), utc("2025-03-01"))], Timeframe.M1, COIN, ALWAYS)
+
+    assert [w.end_ms for w in got] == [utc("2025-02-01"), utc("2025-03-01")]
+
+
+def test_any_history_of_days_is_one_window():
+    got = windows([(ny("2024-01-02"), ny("2025-12-31"))], Timeframe.D1, STOCK, WEEKDAYS)
+
+    assert len(got) == 1
+
+
+def test_4h_windows_lie_on_the_utc_grid_across_both_changes_of_clocks():
+    span = wanted_range(
+        DateRange(date(2024, 1, 2), date(2025, 12, 30)), [Timeframe.H4], Timeframe.H4, NEW_YORK
+    )
+
+    got = windows([span], Timeframe.H4, STOCK, WEEKDAYS)
+
+    assert len(got) > 2
+    assert all(w.start_ms % Timeframe.H4.step_ms == 0 == w.end_ms % Timeframe.H4.step_ms for w in got)
+
+
+def test_neighbouring_gaps_share_a_request_and_far_ones_do_not():
+    """gap-model §6.14: ten sessions apart is one request, five months apart are two."""
+    near = [(ny("2025-01-06"), ny("2025-01-11")), (ny("2025-01-17"), ny("2025-01-22"))]
+    far = (ny("2025-06-02"), ny("2025-06-03"))
+
+    assert [(w.start_ms, w.end_ms) for w in windows(near, Timeframe.M1, STOCK, WEEKDAYS)] == [
+        (ny("2025-01-06"), ny("2025-01-22"))
+    ]
+    assert len(windows([*near, far], Timeframe.M1, STOCK, WEEKDAYS)) == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 700), st.integers(1, 90)), min_size=1, max_size=12))
+def test_windows_cover_every_missing_instant_and_begin_and_end_at_one(pieces):
+    start = utc("2024-01-01")
+    missing = union((start + a * DAY_MS, min(start + (a + n) * DAY_MS, utc("2026-01-01"))) for a, n in pieces)
+
+    got = windows(missing, Timeframe.M1, COIN, ALWAYS)
+
+    asked = [(w.start_ms, w.end_ms) for w in got]
+    assert subtract(missing, asked) == []
+    assert all(w.base_bars <= WINDOW_BASE_BARS for w in got)
+    edges = {a for a, _ in missing}, {b for _, b in missing}
+    cuts = {b for _, b in asked} & {a for a, _ in asked}
+    assert all(a in edges[0] | cuts and b in edges[1] | cuts for a, b in asked)
+
+
+def test_weeks_are_asked_whole_from_sunday_to_saturday():
+    dates = DateRange(date(2025, 1, 8), date(2025, 1, 8))
+
+    assert wanted_range(dates, [Timeframe.W1], Timeframe.D1, NEW_YORK) == (ny("2025-01-05"), ny("2025-01-12"))
+    assert wanted_range(dates, [Timeframe.D1], Timeframe.D1, NEW_YORK) == (ny("2025-01-08"), ny("2025-01-09"))
+
+
+def test_two_frames_are_fetched_for_all_eight():
+    assert fetched_timeframes(Timeframe, derive=True) == (Timeframe.M1, Timeframe.D1)
+    assert fetched_timeframes([Timeframe.H1], derive=True) == (Timeframe.M1,)
+    assert fetched_timeframes([Timeframe.H1, Timeframe.W1], derive=False) == (Timeframe.H1, Timeframe.W1)
+
+
+def test_what_has_not_settled_is_not_asked_even_again():
+    assert missing_ranges((0, 100), 60, [(0, 20)], again=[(10, 15), (50, 90)]) == [(10, 15), (20, 60)]
+
+
+def test_halves_are_cut_between_sessions_and_end_at_one():
+    (week,) = windows([(ny("2025-01-06"), ny("2025-01-11"))], Timeframe.M1, STOCK, WEEKDAYS)
+
+    older, newer = halves(week, STOCK, WEEKDAYS)
+
+    assert (older.start_ms, newer.end_ms) == (week.start_ms, week.end_ms)
+    assert older.end_ms == newer.start_ms == ny("2025-01-09")
+    (day,) = windows([(ny("2025-01-06"), ny("2025-01-07"))], Timeframe.M1, STOCK, WEEKDAYS)
+    assert halves(day, STOCK, WEEKDAYS) is None
+
+
+def test_days_count_today():
+    assert last_days(1, date(2025, 1, 8)) == DateRange(date(2025, 1, 8), date(2025, 1, 8))
+    assert last_days(30, date(2025, 1, 30)) == DateRange(date(2025, 1, 1), date(2025, 1, 30))
+    with pytest.raises(UsageError):
+        last_days(0, date(2025, 1, 8))
