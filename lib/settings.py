@@ -132,7 +132,15 @@ def _base_url(url: str) -> str:
 def _database_url(url: str | None) -> str | None:
     if url is None:
         return None
-    if urlsplit(url).scheme not in ("postgres", "postgresql"):
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # reads it: a password with / or # in it ends up there
+    except ValueError:
+        # What could not be read may be a part of the password: the message is not repeated.
+        raise UsageError(
+            "the database URL cannot be read", hint="DATABASE_URL: percent-encode / @ : # % in the password"
+        ) from None
+    if parts.scheme not in ("postgres", "postgresql"):
         raise UsageError(
             "the database URL is not a PostgreSQL URL",
             hint="DATABASE_URL looks like postgresql://user@host/name",

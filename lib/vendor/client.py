@@ -96,13 +96,16 @@ class VendorClient:
         """The bars that start in [start_ms, end_ms), oldest first; the pages cover it without a seam.
 
         Both ends should lie on the grid of *timeframe*: the vendor widens a range to whole windows, and bars
-        outside of what was asked make an answer invalid.
+        outside of what was asked make an answer invalid. A promised page that turns out empty is believed only
+        the second time.
 
         Raises a VendorError; what was yielded before it stays true.
         """
         request = PageRequest(instrument, timeframe, start_ms, end_ms)
-        for _ in range(_MAX_PAGES):
+        for number in range(_MAX_PAGES):
             page, following = await self._page(request)
+            if number and following is None and page.nothing:
+                page, following = await self._page(request)
             yield page
             if following is None:
                 return

@@ -36,6 +36,11 @@ class Page:
     delayed: bool = False
     vendor_now: datetime | None = None
 
+    @property
+    def nothing(self) -> bool:
+        """Whether the answer held no bar of any kind."""
+        return not (len(self.bars) or self.refused or self.duplicates)
+
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:

@@ -188,3 +188,24 @@ async def test_a_second_page_must_fit_the_first(vendor, open_client, aapl, body,
                 pages.append(page)  # noqa: PERF401  what came before the error matters
 
     assert [(len(page.bars), page.end_ms) for page in pages] == [(2, START + 3 * MINUTE)]
+
+
+async def test_a_promised_page_that_is_empty_is_asked_for_twice(vendor, open_client, aapl):
+    vendor.reply(answer(bar(0), next_url=following(vendor, 1)))
+    vendor.reply(answer())
+    vendor.reply(answer(bar(5)))
+    async with open_client() as client:
+        pages = await read(client, aapl)
+
+    assert [minutes_of(page) for page in pages] == [[0], [5]]
+
+
+async def test_an_end_promised_in_vain_is_an_end(vendor, open_client, aapl):
+    vendor.reply(answer(bar(0), next_url=following(vendor, 1)))
+    vendor.reply(answer())
+    vendor.reply(answer())
+    async with open_client() as client:
+        pages = await read(client, aapl)
+
+    assert [minutes_of(page) for page in pages] == [[0], []]
+    assert len(vendor.asked) == 3
