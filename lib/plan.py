@@ -8,7 +8,7 @@ import numpy as np
 
 from lib.coverage import Range, clip, subtract, union
 from lib.errors import UsageError
-from lib.sessions import SessionTable
+from lib.sessions import SessionTable, unit_ends_ms
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 from lib.zones import ceil_to_window, local_days, midnight_ms, midnights, sunday_of
@@ -89,7 +89,8 @@ def windows(
 
     Greedy from the left: a window opens at the first missing instant and takes in every following missing
     range while it fits; asking a little of what is covered again is cheaper than another request. Ranges too
-    long for one window are split where a session ends. (gap-model §3.10)
+    long for one window are split where a session ends. What holds no session's hours is not asked at all: it
+    becomes part of the window that reaches the next session. (gap-model §3.10)
     """
     counter = _BaseBars(timeframe, instrument, sessions)
     out: list[Range] = []
@@ -98,7 +99,8 @@ def windows(
             out[-1] = (out[-1][0], end)
         else:
             out.append((start, end))
-    return [Window(timeframe, start, end, counter.count(start, end)) for start, end in out]
+    asked = [Window(timeframe, start, end, counter.count(start, end)) for start, end in out]
+    return [window for window in asked if window.base_bars]
 
 
 class _BaseBars:
@@ -112,7 +114,8 @@ class _BaseBars:
             self._ends = midnights(sessions.days + 1, self._zone)
             self._each = np.ones(len(sessions.days), np.int64)
         else:
-            self._starts, self._ends = sessions.extended_open_ms, sessions.extended_close_ms
+            # To the end of the 4h window that reaches beyond the session in winter: it needs its minutes asked.
+            self._starts, self._ends = sessions.extended_open_ms, unit_ends_ms(sessions, Timeframe.H4)
             self._each = (sessions.extended_close_ms - sessions.extended_open_ms) // Timeframe.M1.step_ms
         self._total = np.r_[0, np.cumsum(self._each)]
 

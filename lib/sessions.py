@@ -156,6 +156,10 @@ class SessionTable:
         """The session dates."""
         return [day_of(day) for day in self.days]
 
+    def knows(self, first: date, last: date) -> bool:
+        """Whether the dates first..last, both included, are known."""
+        return self.known_from <= first and last < self.horizon
+
     def indices(self, start: date, end: date) -> slice:
         """Where the sessions of the dates [start, end) lie in the columns.
 

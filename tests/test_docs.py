@@ -15,6 +15,7 @@ from lib.commands.running import SIGNAL_STATUS
 from lib.errors import BackfillError
 from lib.gaps import GAPS, Sign, State
 from lib.outcome import COMPLETE_STATUS, FAILED_STATUS, PARTIAL_STATUS, REFUSED_STATUS
+from lib.settings import DEFAULT_BASE_URL
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("README", "BACKFILL_QUICKSTART", "BACKFILL_ARCHITECTURE", "CONTRIBUTING", "CHANGELOG")
@@ -240,8 +241,9 @@ def test_the_messages_that_are_explained_are_the_messages_of_the_code():
     assert [message for message in messages if message not in code] == []
 
 
-def test_no_document_names_this_machine():
+def test_no_document_names_this_machine_or_a_host_beside_the_vendors():
     for name, document in DOCUMENTS.items():
+        assert set(re.findall(r"https?://[^\s)`|]+", document)) <= {DEFAULT_BASE_URL}, name
         assert str(ROOT) not in document, name
         assert str(Path.home()) not in document.replace("~", ""), name
 
@@ -297,6 +299,12 @@ async def test_the_quickstart_runs(checkout, tmp_path):
     assert "complete: 2 of 2 symbols done" in outputs[0]
     assert re.search(r"AAPL +\| 1m +\| +\d+", outputs[1])
     assert "'succeeded': 1" in outputs[2]
+
+
+async def test_the_queries_shown_are_understood(database):
+    async with database.connection() as connection:
+        for block in re.findall(r"```sql\n(.*?)```", QUICKSTART, re.DOTALL):
+            await connection.execute(block)
 
 
 async def test_the_transcripts_of_the_readme_are_what_it_prints(checkout, tmp_path):

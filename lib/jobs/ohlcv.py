@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from lib.concurrency import prefetch, run_bounded
-from lib.coverage import Answered, Range, answered, covered
+from lib.coverage import Answered, LedgerRow, Range, answered, covered, subtract
 from lib.errors import BackfillError, BudgetSpent, KeyRefused, NotEntitled, VendorError
 from lib.outcome import SeriesOutcome, SymbolOutcome
 from lib.plan import DateRange, Window, fetched_timeframes, halves, missing_ranges, wanted_range, windows
@@ -26,6 +26,9 @@ from lib.timeframe import Timeframe
 from lib.vendor.paging import Page
 from lib.wiring import Toolkit
 from lib.zones import window_ends, window_starts
+
+
+_NOTHING: Mapping[Timeframe, Sequence[Range]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +66,55 @@ class SeriesPlan:
     refused_before: bool = False  # an earlier run learnt that the plan includes nothing of it
 
 
-async def plan_symbol(toolkit: Toolkit, instrument: Instrument, wanted: Wanted) -> list[SeriesPlan]:
+async def plan_symbol(
+    toolkit: Toolkit,
+    instrument: Instrument,
+    wanted: Wanted,
+    given: Mapping[Timeframe, Sequence[Range]] = _NOTHING,
+) -> list[SeriesPlan]:
     """The requests that would complete *wanted* now, per series asked of the vendor.
 
+    *given*: what will come by another way.
     Raises HorizonExceeded for dates the trading calendar does not know.
     """
     sessions = toolkit.sessions[instrument.calendar]
     sessions.indices(wanted.dates.start, wanted.dates.end + timedelta(days=1))
-    now = toolkit.now()
     plans = []
     for timeframe in fetched_timeframes(wanted.timeframes, derive=wanted.derive):
-        span = wanted_range(wanted.dates, wanted.timeframes, timeframe, instrument.zone)
-        settled = sessions.settled_until_ms(timeframe, now, toolkit.delay(instrument))
-        rows = await toolkit.store.read_ledger(instrument.symbol, timeframe, *span)
-        standing = [row for row in rows if row.outcome is Answered.DATA or not wanted.recheck]
-        missing = missing_ranges(span, settled, covered(standing, now), wanted.again.get(timeframe, ()))
-        asked = windows(missing, timeframe, instrument, sessions)
+        rows = await _ledger(toolkit, instrument, wanted, timeframe)
+        missing = _missing(toolkit, instrument, wanted, timeframe, rows)
+        asked = windows(subtract(missing, given.get(timeframe, ())), timeframe, instrument, sessions)
         refused = not asked and bool(rows) and not answered(rows)
         plans.append(SeriesPlan(timeframe, asked, refused))
     return plans
+
+
+async def missing_of(
+    toolkit: Toolkit, instrument: Instrument, wanted: Wanted, timeframe: Timeframe
+) -> list[Range]:
+    """What of a fetched series is wanted, has settled and is not covered; nothing if it is not fetched."""
+    if timeframe not in fetched_timeframes(wanted.timeframes, derive=wanted.derive):
+        return []
+    rows = await _ledger(toolkit, instrument, wanted, timeframe)
+    return _missing(toolkit, instrument, wanted, timeframe, rows)
+
+
+async def _ledger(
+    toolkit: Toolkit, instrument: Instrument, wanted: Wanted, timeframe: Timeframe
+) -> list[LedgerRow]:
+    span = wanted_range(wanted.dates, wanted.timeframes, timeframe, instrument.zone)
+    return await toolkit.store.read_ledger(instrument.symbol, timeframe, *span)
+
+
+def _missing(
+    toolkit: Toolkit, instrument: Instrument, wanted: Wanted, timeframe: Timeframe, rows: Sequence[LedgerRow]
+) -> list[Range]:
+    now = toolkit.now()
+    span = wanted_range(wanted.dates, wanted.timeframes, timeframe, instrument.zone)
+    sessions = toolkit.sessions[instrument.calendar]
+    settled = sessions.settled_until_ms(timeframe, now, toolkit.delay(instrument))
+    standing = [row for row in rows if row.outcome is Answered.DATA or not wanted.recheck]
+    return missing_ranges(span, settled, covered(standing, now), wanted.again.get(timeframe, ()))
 
 
 async def backfill_symbol(

@@ -12,9 +12,10 @@ from lib.clock import Clock, to_ms
 from lib.concurrency import run_bounded
 from lib.errors import BackfillError, DatabaseError, HorizonExceeded, UsageError
 from lib.jobs.gaps import GapReport, Scope, fill
+from lib.jobs.grouped import Stored, fetch_grouped, plan_grouped
 from lib.jobs.ohlcv import Progress, SeriesPlan, Wanted, backfill_symbol, plan_symbol
 from lib.jobs.symbols import resolve
-from lib.outcome import RunStatus, SymbolOutcome, exit_status, run_status
+from lib.outcome import RunStatus, SeriesOutcome, SymbolOutcome, exit_status, run_status
 from lib.plan import DateRange, last_days
 from lib.settings import Settings
 from lib.symbols import Instrument
@@ -246,20 +247,37 @@ async def backfill(
 ) -> None:
     """Run all *instruments*; one symbol's failure never stops another. Fills *report* as it goes."""
 
+    stored: Stored = {}
+
     async def one(instrument: Instrument) -> None:
-        outcome = SymbolOutcome(instrument.symbol)
-        report.outcomes.append(outcome)
         wanted = report.request.of(instrument, report.started_at)
+        outcome = SymbolOutcome(instrument.symbol)
+        outcome.series = [
+            SeriesOutcome(instrument.symbol, tf, received=w.received, inserted=w.inserted, updated=w.updated)
+            for tf, w in stored.get(instrument.symbol, {}).items()
+            if tf in wanted.timeframes
+        ]
+        report.outcomes.append(outcome)
         try:
             await backfill_symbol(toolkit, instrument, wanted, outcome, progress)
         except HorizonExceeded as error:
             outcome.error = f"{error} ({error.hint})"
             progress.symbol_done(outcome)
 
+    for grouped in await plan_grouped(toolkit, _plannable(toolkit, instruments, report)):
+        stored.update(await fetch_grouped(toolkit, grouped))
     if report.pacing.staggered:
         await _in_groups(toolkit.clock, instruments, one, report.pacing)
     else:
         await run_bounded(instruments, one, limit=report.pacing.concurrent)
+
+
+def _plannable(
+    toolkit: Toolkit, instruments: Sequence[Instrument], report: Report
+) -> list[tuple[Instrument, Wanted]]:
+    """What is asked of each instrument; without those whose dates the calendar does not know."""
+    scopes = [(instrument, report.request.of(instrument, report.started_at)) for instrument in instruments]
+    return [(i, w) for i, w in scopes if toolkit.sessions[i.calendar].knows(w.dates.start, w.dates.end)]
 
 
 async def _in_groups(

@@ -53,10 +53,12 @@ async def timeframes_with_rows(
 
 async def read_bars(connection: asyncpg.Connection, series: Series, start_ms: int, end_ms: int) -> Bars:
     """The stored bars of *series* that start in [start_ms, end_ms), oldest first."""
-    query, arguments = (
-        sql.load("read_bars"),
-        (series.symbol, series.timeframe, from_ms(start_ms), from_ms(end_ms)),
-    )
+    span = from_ms(start_ms), from_ms(end_ms)
+    return await copy_bars(connection, sql.load("read_bars"), series.symbol, series.timeframe, *span)
+
+
+async def copy_bars(connection: asyncpg.Connection, query: str, *arguments: object) -> Bars:
+    """The bars that *query* gives in the columns of read_bars."""
     data = await binary.collect(
         lambda sink: connection.copy_from_query(query, *arguments, output=sink, format="binary")
     )

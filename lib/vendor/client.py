@@ -6,9 +6,10 @@ believed only if it can be the answer to what was asked. See the errors' tree fo
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Generic, Self, TypeVar
 
@@ -17,11 +18,13 @@ from lib.clock import Clock
 from lib.errors import AnswerInvalid, RateLimited, VendorError
 from lib.retry import RetryPolicy, persist
 from lib.settings import Secret
-from lib.symbols import Instrument
+from lib.symbols import AssetClass, Instrument
 from lib.timeframe import Timeframe
 from lib.vendor.answers import Answer
 from lib.vendor.counters import Counters
-from lib.vendor.decode import BarsAnswer, Refusal, TickerAnswer, decode
+from lib.vendor.decode import BarsAnswer, GroupedAnswer, Refusal, TickerAnswer, decode
+from lib.vendor.grouped import OWN_PARAMETERS as GROUPED_PARAMETERS
+from lib.vendor.grouped import GroupedDay, grouped_path, read_grouped
 from lib.vendor.paging import Page, PageRequest, read_page
 from lib.vendor.tickers import TickerDetails, read_ticker, ticker_path
 from lib.vendor.wire import Wire, open_wire
@@ -111,6 +114,22 @@ class VendorClient:
                 return
             request = following
         raise AnswerInvalid(f"more than {_MAX_PAGES:,} pages: GET {request.path}")
+
+    async def grouped_day(self, asset_class: AssetClass, day: date, wanted: Collection[str]) -> GroupedDay:
+        """The day bars of *day* of the *wanted* vendor tickers, out of the whole market's in one request.
+
+        Raises a VendorError.
+        """
+
+        def read(answer: Answer) -> GroupedDay | Refusal:
+            document = decode(answer, GroupedAnswer)
+            if isinstance(document, Refusal):
+                return document
+            return read_grouped(asset_class, day, wanted, answer, document)
+
+        found = await self._ask(_Question(grouped_path(asset_class, day), GROUPED_PARAMETERS, read))
+        self.counters.pages += 1
+        return found
 
     async def ticker_details(self, vendor_ticker: str) -> TickerDetails:
         """What the vendor knows of *vendor_ticker*.

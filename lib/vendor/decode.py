@@ -1,10 +1,12 @@
 """JSON of the vendor's answers to its meaning: envelopes, and bars as columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from math import nan
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -33,6 +35,12 @@ class VendorBar(msgspec.Struct, gc=False):
     n: float | None = nan
 
 
+class GroupedBar(VendorBar, kw_only=True, gc=False):
+    """One bar of a market's day, with its ticker."""
+
+    T: str
+
+
 FIELDS = VendorBar.__struct_fields__
 _COLUMNS = attrgetter(*FIELDS)
 
@@ -47,6 +55,16 @@ class BarsAnswer(msgspec.Struct):
     count: float | None = None
     next_url: str | None = None
     results: list[VendorBar] | None = None
+
+
+class GroupedAnswer(msgspec.Struct):
+    """The envelope of the grouped daily endpoint."""
+
+    status: str | None = None
+    adjusted: bool | None = None
+    results_count: float | None = msgspec.field(default=None, name="resultsCount")
+    count: float | None = None
+    results: list[GroupedBar] | None = None
 
 
 class VendorTicker(msgspec.Struct):
@@ -79,11 +97,20 @@ class Refusal:
     error: VendorError
 
 
-T = TypeVar("T", BarsAnswer, TickerAnswer)
+class Envelope(Protocol):
+    """What every answer of the vendor is wrapped in."""
 
-_ENVELOPES: dict[type[BarsAnswer] | type[TickerAnswer], msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (BarsAnswer, TickerAnswer)
-}
+    status: str | None
+
+
+T = TypeVar("T", bound=Envelope)
+
+
+@cache
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(kind)
+
+
 _STATUS = msgspec.json.Decoder(_Status)
 
 
@@ -93,8 +120,8 @@ def decode(answer: Answer, kind: type[T]) -> T | Refusal:
     Raises AnswerInvalid for anything else, NotFound for the status NOT_FOUND.
     """
     content = answer.content()
-    envelope: msgspec.json.Decoder[T] = _ENVELOPES[kind]
-    document, problem = _parsed(envelope, content)
+    decoder: msgspec.json.Decoder[T] = _decoder(kind)
+    document, problem = _parsed(decoder, content)
     status = _status_of(content) if document is None else document.status
     if status is not None and status not in ACCEPTED:
         return _refusal(answer, status, content)  # in whatever form it came
@@ -131,7 +158,7 @@ def _refusal(answer: Answer, status: str, content: bytes) -> Refusal:
     raise answer.invalid(f"its status is {status}: {text}")
 
 
-def to_bars(answer: Answer, results: list[VendorBar]) -> Bars:
+def to_bars(answer: Answer, results: Sequence[VendorBar]) -> Bars:
     """*results* as columns, in the order given.
 
     Raises AnswerInvalid for a stamp that is no whole number of milliseconds.

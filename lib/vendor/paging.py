@@ -154,7 +154,7 @@ def _following(
     """
     if not document.next_url:
         return None
-    url = _own_url(answer, document.next_url, origin)
+    url = own_url(answer, document.next_url, origin)
     vendor_from = _from_ms(url, request.instrument.zone)
     if vendor_from is not None and vendor_from <= request.start_ms:
         raise answer.invalid(f"its next page loops: it begins at {vendor_from}, not after {request.start_ms}")
@@ -168,7 +168,7 @@ def _following(
     return replace(request, start_ms=start_ms, carried=carried, last=last)
 
 
-def _own_url(answer: Answer, next_url: str, origin: URL) -> URL:
+def own_url(answer: Answer, next_url: str, origin: URL) -> URL:
     """*next_url*, made absolute.
 
     Raises AnswerInvalid if it leaves *origin*: whoever is there would be sent the key.

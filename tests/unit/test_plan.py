@@ -97,6 +97,20 @@ def test_neighbouring_gaps_share_a_request_and_far_ones_do_not():
     assert len(windows([*near, far], Timeframe.M1, STOCK, WEEKDAYS)) == 2
 
 
+def test_closed_hours_are_not_asked_on_their_own():
+    saturday, monday = ny("2025-01-11"), ny("2025-01-13")
+    for timeframe in (Timeframe.M1, Timeframe.D1):
+        assert windows([(saturday, monday)], timeframe, STOCK, WEEKDAYS) == []
+        (window,) = windows([(saturday, ny("2025-01-14"))], timeframe, STOCK, WEEKDAYS)
+        assert window.start_ms == saturday
+
+
+def test_the_end_of_the_last_4h_window_of_a_winter_session_is_asked():
+    """The session ends at 01:00Z, its last 4h window at 04:00Z: the bar needs the hours between covered."""
+    assert len(windows([(utc("2025-01-09T01:30"), utc("2025-01-09T05:00"))], Timeframe.M1, STOCK, WEEKDAYS)) == 1
+    assert windows([(utc("2025-01-09T04:00"), utc("2025-01-09T08:00"))], Timeframe.M1, STOCK, WEEKDAYS) == []
+
+
 @given(st.lists(st.tuples(st.integers(0, 700), st.integers(1, 90)), min_size=1, max_size=12))
 def test_windows_cover_every_missing_instant_and_begin_and_end_at_one(pieces):
     start = utc("2024-01-01")

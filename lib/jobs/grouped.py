@@ -1,0 +1,151 @@
+"""Day bars of many symbols by few requests: the dates for which the whole market is asked at once.
+
+It goes before the symbols' own runs and only fills the ledger: what it covers they no longer ask, and what it
+could not bring (a date not published yet, a failure, a doubtful bar) they ask for themselves.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lib.bars import Bars
+from lib.concurrency import run_bounded
+from lib.cover import dates_worth_grouping
+from lib.coverage import Range
+from lib.errors import BudgetSpent, KeyRefused, VendorError
+from lib.jobs.ohlcv import Wanted, missing_of
+from lib.sessions import SessionTable
+from lib.store.answers import Answer
+from lib.store.bars import Written
+from lib.symbols import AssetClass, Instrument
+from lib.timeframe import Timeframe
+from lib.vendor.grouped import GroupedDay
+from lib.wiring import Toolkit
+from lib.zones import day_of, midnights
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What one symbol lacks of its day bars: ranges, and the sessions in them (days since 1970-01-01)."""
+
+    instrument: Instrument
+    wanted: Wanted
+    ranges: list[Range]
+    days: frozenset[int]
+
+
+@dataclass(slots=True)
+class GroupedPlan:
+    """The dates to ask for whole markets, and for whom."""
+
+    asset_class: AssetClass
+    days: list[int]
+    lacks: list[Lack] = field(default_factory=list)
+
+
+async def plan_grouped(toolkit: Toolkit, scopes: Sequence[tuple[Instrument, Wanted]]) -> list[GroupedPlan]:
+    """For stocks with ETFs, and for coins: which dates are cheaper asked for all symbols at once."""
+    lacks: dict[AssetClass, list[Lack]] = {}
+    for instrument, wanted in scopes:
+        market = AssetClass.CRYPTO if instrument.asset_class is AssetClass.CRYPTO else AssetClass.STOCK
+        ranges = await missing_of(toolkit, instrument, wanted, Timeframe.D1)
+        days = _sessions_in(ranges, toolkit.sessions[instrument.calendar])
+        lacks.setdefault(market, []).append(Lack(instrument, wanted, ranges, days))
+    plans = []
+    for market, members in lacks.items():
+        chosen = dates_worth_grouping({lack.instrument.symbol: lack.days for lack in members})
+        if chosen:
+            served = [lack for lack in members if lack.days & chosen]
+            plans.append(GroupedPlan(market, sorted(chosen), served))
+    return plans
+
+
+def _sessions_in(ranges: Sequence[Range], sessions: SessionTable) -> frozenset[int]:
+    starts = midnights(sessions.days, sessions.zone)
+    inside = [sessions.days[np.searchsorted(starts, a) : np.searchsorted(starts, b)] for a, b in ranges]
+    return frozenset(int(day) for days in inside for day in days)
+
+
+Stored = dict[str, dict[Timeframe, Written]]
+
+
+async def fetch_grouped(toolkit: Toolkit, plan: GroupedPlan) -> Stored:
+    """Ask for the dates of *plan* and store what they hold of every symbol that lacks them.
+
+    What was written, by symbol and timeframe.
+    """
+    tickers = {lack.instrument.vendor_ticker for lack in plan.lacks}
+    answers: dict[int, GroupedDay] = {}
+
+    async def ask(day: int) -> None:
+        try:
+            async with toolkit.in_flight:
+                with toolkit.api_busy.task():
+                    answer = await toolkit.vendor.grouped_day(plan.asset_class, day_of(day), tickers)
+        except KeyRefused:
+            raise
+        except BudgetSpent:
+            return
+        except VendorError as error:
+            log.info("the market's day %s is asked symbol by symbol instead: %s", day_of(day), error)
+            return
+        if answer.vendor_now:
+            toolkit.lag.observe(toolkit.clock.now(), answer.vendor_now)
+        if answer.ready:
+            answers[day] = answer
+
+    await run_bounded(plan.days, ask, limit=toolkit.windows_at_once)
+
+    stored: Stored = {}
+
+    async def store(lack: Lack) -> None:
+        counts = stored.setdefault(lack.instrument.symbol, {})
+        sessions = toolkit.sessions[lack.instrument.calendar]
+        for answer in _answers_for(toolkit, lack, answers):
+            written = await toolkit.store.write_answer(answer, sessions, derive=lack.wanted.derive)
+            for timeframe, count in written.items():
+                counts.setdefault(timeframe, Written()).add(count)
+
+    await run_bounded(plan.lacks, store, limit=toolkit.windows_at_once)
+    return stored
+
+
+def _answers_for(toolkit: Toolkit, lack: Lack, answers: Mapping[int, GroupedDay]) -> list[Answer]:
+    """What the market's days say of one symbol, a run of neighbouring sessions in one answer."""
+    sessions = toolkit.sessions[lack.instrument.calendar]
+    now = toolkit.now()
+    settled = sessions.settled_until_ms(Timeframe.D1, now, toolkit.delay(lack.instrument))
+    out = []
+    for start, end in lack.ranges:
+        for days, span in _runs(start, min(end, settled), lack, answers, sessions):
+            ticker = lack.instrument.vendor_ticker
+            bars = Bars.concat([answers[d].bars[ticker] for d in days if ticker in answers[d].bars])
+            out.append(Answer(lack.instrument, Timeframe.D1, *span, bars, (), now))
+    return out
+
+
+def _runs(
+    start_ms: int, end_ms: int, lack: Lack, answers: Mapping[int, GroupedDay], sessions: SessionTable
+) -> list[tuple[list[int], Range]]:
+    """Neighbouring answered sessions in [start_ms, end_ms) with the range they cover, closed days after them
+    included."""
+    zone = sessions.zone
+    starts = midnights(sessions.days, zone)
+    first, last = np.searchsorted(starts, (start_ms, end_ms))
+    runs: list[tuple[list[int], Range]] = []
+    for index in range(int(first), int(last)):
+        day = int(sessions.days[index])
+        known = answers.get(day)
+        if known is None or lack.instrument.vendor_ticker in known.doubtful:
+            continue
+        begins = start_ms if index == first else int(starts[index])
+        ends = int(starts[index + 1]) if index + 1 < last else end_ms
+        if runs and runs[-1][1][1] == begins:
+            runs[-1] = ([*runs[-1][0], day], (runs[-1][1][0], ends))
+        else:
+            runs.append(([day], (begins, ends)))
+    return runs

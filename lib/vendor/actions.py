@@ -1,0 +1,276 @@
+"""Splits and dividends as the vendor lists them, in both generations of its endpoints. (protocol §4)"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any, Generic
+
+import msgspec
+from yarl import URL
+
+from lib.actions import Dividend, E, RefusedEvent, Split
+from lib.symbols import AssetClass, Instrument
+from lib.vendor.answers import Answer
+from lib.vendor.paging import own_url
+
+HISTORY_DAYS = 365 * 25
+ANNOUNCED_DAYS = 60  # ahead of their day
+_LONGEST_LIST = 4000  # characters of a ticker list in a URL, of which servers take about 8,000 in all
+
+
+class VendorAction(msgspec.Struct):
+    """A split or a dividend by the vendor's names, of either generation; any field may be missing or odd."""
+
+    id: Any = None
+    ticker: Any = None
+    execution_date: Any = None
+    split_from: Any = None
+    split_to: Any = None
+    adjustment_type: Any = None
+    ex_dividend_date: Any = None
+    cash_amount: Any = None
+    currency: Any = None
+    distribution_type: Any = None
+    dividend_type: Any = None
+    frequency: Any = None
+    declaration_date: Any = None
+    record_date: Any = None
+    pay_date: Any = None
+
+
+class ActionsAnswer(msgspec.Struct):
+    """The envelope of the splits and dividends endpoints; it does not say how many there are."""
+
+    status: str | None = None
+    next_url: str | None = None
+    results: list[VendorAction] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionPage(Generic[E]):
+    """Events of the instruments asked about. *ignored*: how many of others the page held."""
+
+    events: tuple[E, ...]
+    refused: tuple[RefusedEvent, ...]
+    ignored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """*limit*: the most rows of a page. *lists*: whether several tickers may be named in one request."""
+
+    path: str
+    limit: int
+    lists: bool
+    order: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[E]):
+    """What differs between splits and dividends.
+
+    *of_market*, *of_ticker*: about how many a day there are of all US tickers and of one.
+    """
+
+    name: str
+    date_field: str
+    read: Callable[["_Row"], E]
+    endpoints: tuple[_Endpoint, _Endpoint]
+    of_market: float
+    of_ticker: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequest(Generic[E]):
+    """One request. *symbols*: by vendor ticker, what its answer is read for; events begin on *since*."""
+
+    kind: Kind[E]
+    path: str
+    query: Mapping[str, str]
+    symbols: Mapping[str, str] = field(repr=False)
+    since: date | None
+
+
+def action_requests(
+    kind: Kind[E], instruments: Sequence[Instrument], since: date | None, today: date, *, old: bool
+) -> list[ActionRequest[E]]:
+    """The requests for all events of *instruments* with dates from *since* (None: ever), announced ones too.
+
+    By ticker, or of the whole market by date, whichever takes fewer pages. *old*: of the endpoints of v3.
+    Coins have neither splits nor dividends.
+    """
+    symbols = {i.vendor_ticker: i.symbol for i in instruments if i.asset_class is not AssetClass.CRYPTO}
+    endpoint = kind.endpoints[old]
+    lists = _ticker_lists(symbols, endpoint)
+    days = ((today - since).days if since else HISTORY_DAYS) + ANNOUNCED_DAYS
+    by_ticker = max(len(lists), len(symbols) * days * kind.of_ticker / endpoint.limit)
+    by_date = max(1.0, days * kind.of_market / endpoint.limit)
+    chosen = lists if by_ticker <= by_date else [{}]
+    common = {**endpoint.order, "limit": str(endpoint.limit)}
+    if since:
+        common[f"{kind.date_field}.gte"] = since.isoformat()
+    return [
+        ActionRequest(kind, endpoint.path, named | common, symbols, since) for named in chosen if symbols
+    ]
+
+
+def _ticker_lists(tickers: Iterable[str], endpoint: _Endpoint) -> list[dict[str, str]]:
+    """The filter parameters that name all *tickers*, in as few requests as URLs allow."""
+    if not endpoint.lists:
+        return [{"ticker": ticker} for ticker in tickers]
+    lists = [""]
+    for ticker in tickers:
+        if lists[-1] and len(lists[-1]) + 1 + len(ticker) > _LONGEST_LIST:
+            lists.append("")
+        lists[-1] += f",{ticker}" if lists[-1] else ticker
+    return [{"ticker.any_of": names} for names in lists]
+
+
+def read_actions(
+    request: ActionRequest[E], answer: Answer, document: ActionsAnswer, origin: URL
+) -> tuple[ActionPage[E], ActionRequest[E] | None]:
+    """The page that *document* holds, and what to ask next; None after the last page.
+
+    An event that cannot be used is refused, the others are kept. Raises AnswerInvalid if the page is not an
+    answer to *request*.
+    """
+    events, refused, ignored = list[E](), list[RefusedEvent](), 0
+    for row in map(_Row, document.results or []):
+        if row.ticker is not None and row.ticker not in request.symbols:
+            ignored += 1
+            continue
+        try:
+            event = request.kind.read(row)
+        except _Unusable as why:
+            refused.append(RefusedEvent(request.symbols.get(row.ticker or ""), row.name, str(why)))
+            continue
+        if request.since and event.day < request.since:
+            raise answer.invalid(f"it holds an event of {event.day}, from {request.since} on were asked for")
+        events.append(replace(event, symbol=request.symbols[event.symbol]))
+    return ActionPage(tuple(events), tuple(refused), ignored), _following(request, answer, document, origin)
+
+
+def _following(
+    request: ActionRequest[E], answer: Answer, document: ActionsAnswer, origin: URL
+) -> ActionRequest[E] | None:
+    """The cursor is the vendor's own business, filters included: it is followed as it is."""
+    if not document.next_url:
+        return None
+    url = own_url(answer, document.next_url, origin)
+    query = {name: value for name, value in url.query.items() if name.lower() != "apikey"}
+    if query == request.query:
+        raise answer.invalid("its next page is itself")
+    return replace(request, query=query)
+
+
+class _Unusable(ValueError):
+    """Why an event cannot be used."""
+
+
+class _Row:
+    """The fields of an event, read strictly where they count."""
+
+    def __init__(self, action: VendorAction) -> None:
+        self._action = action
+
+    @property
+    def ticker(self) -> str | None:
+        ticker = self._action.ticker
+        return ticker if isinstance(ticker, str) and ticker else None
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        action = self._action
+        return str(action.id or f"{action.ticker} {action.execution_date or action.ex_dividend_date}")
+
+    def word(self, *names: str) -> str | None:
+        """The first of the fields that holds a text."""
+        found = (getattr(self._action, name) for name in names)
+        return next((text for text in found if isinstance(text, str) and text), None)
+
+    def named(self) -> str:
+        if self.ticker is None:
+            raise _Unusable("it names no ticker")
+        return self.ticker
+
+    def day(self, name: str) -> date:
+        text = getattr(self._action, name)
+        if text is None:
+            raise _Unusable(f"it has no {name}")
+        found = self.date_if_any(name)
+        if found is None:
+            raise _Unusable(f"its {name} {text!r} is not a date")
+        return found
+
+    def date_if_any(self, name: str) -> date | None:
+        text = getattr(self._action, name)
+        try:
+            return date.fromisoformat(text[:10]) if isinstance(text, str) else None
+        except ValueError:
+            return None
+
+    def number(self, name: str) -> Decimal:
+        """A number above 0, as it was written: the shortest text of a float is what the vendor wrote."""
+        given = getattr(self._action, name)
+        if given is None:
+            raise _Unusable(f"it has no {name}")
+        try:
+            number = Decimal(str(given))
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if isinstance(given, bool) or not number.is_finite() or number <= 0:
+            raise _Unusable(f"its {name} is {given!r}")
+        return number
+
+    def own_id(self, *what: object) -> str:
+        """The vendor's id, or what stands for it."""
+        return self.word("id") or f"own:{':'.join(map(str, what))}"
+
+
+def _split(row: _Row) -> Split:
+    ticker, day = row.named(), row.day("execution_date")
+    old, new = row.number("split_from"), row.number("split_to")
+    return Split(row.own_id("split", ticker, day, old, new), ticker, day, old, new, row.word("adjustment_type"))
+
+
+def _dividend(row: _Row) -> Dividend:
+    ticker, day, amount = row.named(), row.day("ex_dividend_date"), row.number("cash_amount")
+    frequency = row._action.frequency
+    return Dividend(
+        event_id=row.own_id("dividend", ticker, day, amount),
+        symbol=ticker,
+        day=day,
+        cash_amount=amount,
+        currency=row.word("currency") or "USD",
+        kind=row.word("distribution_type", "dividend_type"),
+        frequency=frequency if isinstance(frequency, int) else None,
+        declaration_date=row.date_if_any("declaration_date"),
+        record_date=row.date_if_any("record_date"),
+        pay_date=row.date_if_any("pay_date"),
+    )
+
+
+SPLITS: Kind[Split] = Kind(
+    "splits",
+    "execution_date",
+    _split,
+    (
+        _Endpoint("/stocks/v1/splits", 5000, True, {"sort": "execution_date.asc"}),
+        _Endpoint("/v3/reference/splits", 1000, False, {"sort": "execution_date", "order": "asc"}),
+    ),
+    of_market=6.0,
+    of_ticker=0.0003,
+)
+DIVIDENDS: Kind[Dividend] = Kind(
+    "dividends",
+    "ex_dividend_date",
+    _dividend,
+    (
+        _Endpoint("/stocks/v1/dividends", 5000, True, {"sort": "ex_dividend_date.asc"}),
+        _Endpoint("/v3/reference/dividends", 1000, False, {"sort": "ex_dividend_date", "order": "asc"}),
+    ),
+    of_market=200.0,
+    of_ticker=0.008,
+)

@@ -1,0 +1,69 @@
+"""The fewest requests: two frames for eight, one market's day for many symbols."""
+
+from datetime import timedelta
+
+import pytest
+
+from lib.vendor.emulator.server import Emulator
+from lib.vendor.emulator.simulated import SimulatedMarket
+
+STOCKS = "AAPL,MSFT,NVDA,GOOGL,AMZN,META,TSLA,BRK.B,JPM,V,JNJ,WMT,XOM,KO,IBM,SPY,QQQ,IWM,GLD,TLT"
+COINS = "BTC,ETH,SOL"
+
+
+@pytest.fixture
+async def bench(workbench_of, jump_clock):
+    clock = jump_clock("2025-06-11T14:00")
+    async with Emulator(SimulatedMarket(), clock=clock) as emulator:
+        yield workbench_of(emulator, clock)
+
+
+async def track(bench, count):
+    """Track *count* simulated stocks; their names."""
+    listed = [row.ticker for row in bench.emulator.market.listings() if row.market == "stocks"][:count]
+    await bench.fetch(
+        """INSERT INTO tracked_symbols (symbol, asset_class, vendor_ticker, calendar)
+           SELECT t, 'stock', t, 'XNYS' FROM unnest($1::text[]) AS t ON CONFLICT DO NOTHING""",
+        listed,
+    )
+    return ",".join(listed)
+
+
+async def test_23_symbols_in_eight_timeframes_for_30_days_cost_two_requests_each_at_most(bench):
+    report = await bench.run(f"{STOCKS},{COINS}", "all", days=30, gap_retries=1)
+
+    assert report.exit_status == 0
+    assert bench.emulator.counts.total <= 2 * 23
+    assert bench.audit["summary"]["gaps_found"] == 0
+
+
+async def test_one_new_day_of_many_stocks_is_one_request_and_the_same_bars(bench):
+    names = await track(bench, 100)
+    await bench.run(names, "1d,1w", "2025-05-26", "2025-06-10", gap_retries=0)
+    before = bench.emulator.counts.total
+    bench.clock.moment += timedelta(days=1)
+
+    report = await bench.run(names, "1d,1w", "2025-05-26", "2025-06-11", gap_retries=1)
+
+    assert report.exit_status == 0
+    assert bench.emulator.counts.total - before == 1
+    assert bench.emulator.counts.log[-1].path.startswith("/v2/aggs/grouped/")
+    grouped = await bench.tables()
+    await bench.fetch("TRUNCATE market_data, fetch_log, session_audit")
+    for name in names.split(",")[:5]:
+        await bench.run(name, "1d,1w", "2025-05-26", "2025-06-11")
+    alone = await bench.tables()
+    assert len(alone[0]) > 50
+    some = set(names.split(",")[:5])
+    for together, apart in zip(grouped, alone, strict=True):
+        assert [row for row in together if row[0] in some] == apart
+
+
+async def test_a_market_day_that_is_not_ready_covers_nothing(bench):
+    names = await track(bench, 10)
+    bench.emulator.change(faults=[{"kind": "no_data_empty", "path": "/grouped/"}])
+
+    report = await bench.run(names, "1d", "2025-06-10", "2025-06-10", gap_retries=0)
+
+    assert report.exit_status == 0
+    assert bench.emulator.counts.total == 1 + 10, "the symbols ask for themselves"
