@@ -1,9 +1,9 @@
-"""How figures are taken and shown: medians of alternating runs, a table for people, a dict for programs."""
+"""How figures are taken and shown: medians of alternating runs, tables for people, a document for programs."""
 
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -19,6 +19,18 @@ class Figure:
     unit: str
     bound: str = ""
     holds: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Several things measured in the same way, one a row; *head* names the columns."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str | float, ...], ...]
+
+
+Finding = Figure | Listing
 
 
 def at_least(name: str, value: float, bound: float, unit: str = "") -> Figure:
@@ -45,19 +57,51 @@ def median_ratio(pairs: list[tuple[float, float]]) -> float:
     return statistics.median(first / second for first, second in pairs)
 
 
-def show(title: str, figures: list[Figure]) -> None:
-    """Print the figures as a table on stderr."""
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for name in ("figure", "value", "", "bound", ""):
-        table.add_column(name, justify="right" if name == "value" else "left")
-    for f in figures:
-        mark = "" if not f.bound else "[green]holds[/]" if f.holds else "[red]MISSED[/]"
-        table.add_row(f.name, f"{f.value:,.3f}" if f.value < 100 else f"{f.value:,.0f}", f.unit, f.bound, mark)
-    Console(file=sys.stderr).print(table)
+def hold(findings: Sequence[Finding]) -> bool:
+    """Whether every bound is kept."""
+    return all(finding.holds for finding in findings if isinstance(finding, Figure))
 
 
-def document(figures: list[Figure]) -> list[Mapping[str, object]]:
-    """The figures for programs."""
-    return [
-        {"name": f.name, "value": f.value, "unit": f.unit, "bound": f.bound, "holds": f.holds} for f in figures
-    ]
+def show(title: str, findings: Sequence[Finding]) -> None:
+    """Print the listings, then the figures, as tables on stderr."""
+    console = Console(file=sys.stderr)
+    figures = [finding for finding in findings if isinstance(finding, Figure)]
+    for listing in (finding for finding in findings if isinstance(finding, Listing)):
+        table = _table(listing.head)
+        for row in listing.rows:
+            table.add_row(*(cell if isinstance(cell, str) else _number(cell) for cell in row))
+        console.print(f"{title}: {listing.title}", table, sep="\n", end="\n\n", highlight=False)
+    if figures:
+        table = _table(("figure", "value", "", "bound", ""))
+        for f in figures:
+            mark = "" if not f.bound else "[green]holds[/]" if f.holds else "[red]MISSED[/]"
+            table.add_row(f.name, _number(f.value), f.unit, f.bound, mark)
+        console.print(title, table, sep="\n", end="\n\n", highlight=False)
+
+
+def _table(head: Sequence[str]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, name in enumerate(head):
+        words = number == 0 or name in ("", "bound")
+        table.add_column(name, justify="left" if words else "right", no_wrap=number > 0)
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:,.3f}" if abs(value) < 100 and value != int(value) else f"{value:,.0f}"
+
+
+def document(findings: Sequence[Finding]) -> Mapping[str, object]:
+    """The findings for programs."""
+    figures = [finding for finding in findings if isinstance(finding, Figure)]
+    listings = [finding for finding in findings if isinstance(finding, Listing)]
+    return {
+        "figures": [
+            {"name": f.name, "value": f.value, "unit": f.unit, "bound": f.bound, "holds": f.holds}
+            for f in figures
+        ],
+        "listings": {
+            listing.title: [dict(zip(listing.head, row, strict=True)) for row in listing.rows]
+            for listing in listings
+        },
+    }

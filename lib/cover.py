@@ -36,8 +36,10 @@ def dates_worth_grouping(missing: Mapping[str, frozenset[D]]) -> set[D]:
 
 
 def _cheapest(symbols: list[int], dates: Mapping[frozenset[int], int]) -> list[frozenset[int]]:
-    """The classes of dates in the cheapest cover. *symbols*: how many in each class; *dates*: likewise, by the
-    classes of symbols that lack them."""
+    """The classes of dates in the cheapest cover.
+
+    *symbols*: how many are in each class; *dates*: likewise, by the classes of symbols that lack them.
+    """
     import networkx as nx
 
     graph = nx.DiGraph()

@@ -94,24 +94,30 @@ class SeriesOutcome:
 
 @dataclass(slots=True)
 class SymbolOutcome:
-    """One symbol of a run. *error*: why none of its series was tried, e.g. an unknown symbol."""
+    """One symbol of a run.
+
+    *error*: why none of its series was tried, e.g. an unknown symbol; *left*: that was for want of requests,
+    the next run tries. *ended*: its turn came and is over.
+    """
 
     symbol: str
     series: list[SeriesOutcome] = field(default_factory=list)
     error: str | None = None
+    left: bool = False
+    ended: bool = False
 
     @property
     def failed(self) -> bool:
         """Nothing of it could be had."""
         if self.error is not None:
-            return True
+            return not self.left
         return bool(self.series) and all(s.status is SeriesStatus.FAILED for s in self.series)
 
     @property
     def whole(self) -> bool:
         """Everything asked for was had, or is not ours to have."""
         fine = (SeriesStatus.OK, SeriesStatus.NOT_ENTITLED)
-        return self.error is None and all(s.status in fine for s in self.series)
+        return self.ended and self.error is None and all(s.status in fine for s in self.series)
 
     @property
     def not_entitled(self) -> bool:

@@ -114,7 +114,7 @@ class _BaseBars:
             self._ends = midnights(sessions.days + 1, self._zone)
             self._each = np.ones(len(sessions.days), np.int64)
         else:
-            # To the end of the 4h window that reaches beyond the session in winter: it needs its minutes asked.
+            # To the end of the 4h window, which in winter reaches beyond the session: its minutes are needed.
             self._starts, self._ends = sessions.extended_open_ms, unit_ends_ms(sessions, Timeframe.H4)
             self._each = (sessions.extended_close_ms - sessions.extended_open_ms) // Timeframe.M1.step_ms
         self._total = np.r_[0, np.cumsum(self._each)]

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from lib.errors import UsageError
 
@@ -59,9 +59,9 @@ class Settings:
 
 
 def without_password(url: str) -> str:
-    """*url* with the password and the query (which may hold one) left out."""
+    """*url* with the password and the query (which may hold one) left out, but for the host of a socket."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host = parts.hostname or next(iter(parse_qs(parts.query).get("host", [])), "")
     if parts.port:
         host = f"{host}:{parts.port}"
     if parts.username:

@@ -14,6 +14,7 @@ from lib.retry import RetryPolicy
 from lib.sessions import Delay, Plans, SessionTable
 from lib.settings import Settings
 from lib.store.database import Database, open_database
+from lib.store.features import FeatureStore
 from lib.store.sessions import load_sessions, refresh_sessions
 from lib.store.store import Store
 from lib.symbols import ALWAYS_OPEN, NYSE, Instrument
@@ -64,15 +65,33 @@ class Toolkit:
         return self.plans.terms(instrument.asset_class).delay
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureTools:
+    """What the features are computed with; no vendor among it."""
+
+    settings: Settings
+    clock: Clock
+    store: FeatureStore
+    sessions: dict[str, SessionTable]
+
+
+async def feature_tools(settings: Settings, clock: Clock, database: Database) -> FeatureTools:
+    """The tools on an open database: calendars fresh. They need no closing."""
+    return FeatureTools(settings, clock, FeatureStore(database), await _calendars(database, clock))
+
+
+async def _calendars(database: Database, clock: Clock) -> dict[str, SessionTable]:
+    async with database.connection() as connection:
+        await refresh_sessions(connection, clock.now().date())
+        return {name: await load_sessions(connection, name) for name in (NYSE, ALWAYS_OPEN)}
+
+
 @asynccontextmanager
 async def open_toolkit(
     settings: Settings, terms: VendorTerms, clock: Clock, database: Database
 ) -> AsyncIterator[Toolkit]:
     """The toolkit on an open database: calendars fresh, vendor reachable through one budget."""
-    today = clock.now().date()
-    async with database.connection() as connection:
-        await refresh_sessions(connection, today)
-        sessions = {name: await load_sessions(connection, name) for name in (NYSE, ALWAYS_OPEN)}
+    sessions = await _calendars(database, clock)
     budget = Budget(terms.rate_limit, clock, max_requests=terms.max_requests)
     policy = RetryPolicy(max_attempts=terms.max_attempts)
     async with VendorClient.open(
@@ -92,4 +111,12 @@ async def open_toolkit(
         )
 
 
-__all__ = ["ANSWERS_IN_FLIGHT", "Toolkit", "VendorTerms", "open_database", "open_toolkit"]
+__all__ = [
+    "ANSWERS_IN_FLIGHT",
+    "FeatureTools",
+    "Toolkit",
+    "VendorTerms",
+    "feature_tools",
+    "open_database",
+    "open_toolkit",
+]

@@ -277,12 +277,12 @@ def _redacted(text: str, key: Secret) -> str:
     return text
 
 
-def key_docs() -> dict[str, str]:
-    """What each key of the document means, by its path, e.g. ``timing.wall_seconds``.
+def key_docs(document: object = Audit) -> dict[str, str]:
+    """What each key of the *document* means, by its path, e.g. ``timing.wall_seconds``.
 
     Names that are data stand in brackets: ``symbols_processed.<symbol>.<timeframe>.bars``.
     """
-    return dict(_described(Audit, ""))
+    return dict(_described(document, ""))
 
 
 def _described(shape: object, path: str) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from lib.audit import Audit
 from lib.commands.progress import MARK, worst_status
 from lib.jobs.ohlcv import SeriesPlan
-from lib.jobs.run import Report
+from lib.jobs.run import Report, RunPlan
 from lib.outcome import SeriesStatus, SymbolOutcome
 from lib.plan import PAGE_BASE_BARS
 
@@ -161,18 +161,22 @@ def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def show_plan(console: Console, plans: Mapping[str, list[SeriesPlan] | None], rate_limit: int) -> None:
-    """Print what a run would ask, by symbol and timeframe."""
+def show_plan(console: Console, run: RunPlan, rate_limit: int) -> None:
+    """Print what a run would ask, by symbol and timeframe, and whole markets' days."""
     table = _plain_table(["symbol", "timeframe", "requests", "pages", "base bars"])
     table.columns[1].justify = "left"
-    for symbol, plan in plans.items():
+    if run.market_days:
+        table.add_row("(market)", "1d", str(run.market_days), str(run.market_days), "")
+    for symbol, plan in run.symbols.items():
         if plan is None:
             table.add_row(escape(symbol), "looked up first", "1")
         for series in plan or ():
             bars = sum(w.base_bars for w in series.windows)
             table.add_row(symbol, series.timeframe, str(len(series.windows)), str(pages(series)), f"{bars:,}")
     console.print(table)
-    document = plan_document(plans, rate_limit)
+    document = plan_document(run, rate_limit)
+    if run.market_days:
+        console.print("[dim](market): one request a date for the day bars of all symbols at once[/]")
     console.print("[dim]base bars: minute or day bars the answers may hold, at most; a page holds 50,000[/]")
     console.print(
         f"{document['requests']} requests, {document['pages']} pages; {_at_limit(document, rate_limit)}"
@@ -192,20 +196,22 @@ def pages(plan: SeriesPlan) -> int:
     return sum(max(1, -(-w.base_bars // PAGE_BASE_BARS)) for w in plan.windows)
 
 
-def plan_document(plans: Mapping[str, list[SeriesPlan] | None], rate_limit: int) -> dict[str, object]:
-    """The plan for programs: requests, pages and minutes at the limit, in all and by series."""
+def plan_document(run: RunPlan, rate_limit: int) -> dict[str, object]:
+    """The plan for programs: requests, pages and minutes at the limit, in all, by kind and by series."""
     by_series = {
         symbol: {s.timeframe: {"requests": len(s.windows), "pages": pages(s)} for s in plan or ()}
-        for symbol, plan in plans.items()
+        for symbol, plan in run.symbols.items()
     }
-    unknown = [symbol for symbol, plan in plans.items() if plan is None]
-    total = len(unknown) + sum(s["requests"] for series in by_series.values() for s in series.values())
-    n_pages = len(unknown) + sum(s["pages"] for series in by_series.values() for s in series.values())
+    unknown = [symbol for symbol, plan in run.symbols.items() if plan is None]
+    others = len(unknown) + run.market_days
+    total = others + sum(s["requests"] for series in by_series.values() for s in series.values())
+    n_pages = others + sum(s["pages"] for series in by_series.values() for s in series.values())
     return {
         "requests": total,
         "pages": n_pages,
         # The first minute's share goes out at once; each further share a minute later.
         "minutes_at_limit": max(0, n_pages - 1) // rate_limit if rate_limit else 0,
         "look_ups": unknown,
+        "market_days": run.market_days,
         "symbols": by_series,
     }

@@ -143,6 +143,24 @@ def _grouped(scopes: Sequence[Scope]) -> list[tuple[tuple[Timeframe, DateRange, 
     ]
 
 
+async def look(
+    toolkit: Toolkit,
+    scopes: Sequence[Scope],
+    outcomes: Mapping[str, SymbolOutcome],
+    report: GapReport,
+    *,
+    counted: bool = True,
+) -> None:
+    """Find the gaps of *scopes* and note them in the ledger; sends nothing.
+
+    Bars that are not *counted* may be gone without being seen: then the ledger, which knows more, is left alone.
+    """
+    report.before = report.after = await detect(toolkit, scopes, counted=counted)
+    _explain(report, outcomes)
+    if counted:
+        await _record(toolkit, scopes, report, None)
+
+
 async def fill(
     toolkit: Toolkit,
     scopes: Sequence[Scope],

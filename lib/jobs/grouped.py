@@ -13,7 +13,7 @@ import numpy as np
 from lib.bars import Bars
 from lib.concurrency import run_bounded
 from lib.cover import dates_worth_grouping
-from lib.coverage import Range
+from lib.coverage import Range, clip
 from lib.errors import BudgetSpent, KeyRefused, VendorError
 from lib.jobs.ohlcv import Wanted, missing_of
 from lib.sessions import SessionTable
@@ -114,38 +114,46 @@ async def fetch_grouped(toolkit: Toolkit, plan: GroupedPlan) -> Stored:
     return stored
 
 
+def spans_given(toolkit: Toolkit, plan: GroupedPlan, symbol: str) -> list[Range]:
+    """What the dates of *plan* will cover of one symbol's day bars, if they all come."""
+    return [
+        span
+        for lack in plan.lacks
+        if lack.instrument.symbol == symbol
+        for _, span in _runs(lack.ranges, frozenset(plan.days), toolkit.sessions[lack.instrument.calendar])
+    ]
+
+
 def _answers_for(toolkit: Toolkit, lack: Lack, answers: Mapping[int, GroupedDay]) -> list[Answer]:
     """What the market's days say of one symbol, a run of neighbouring sessions in one answer."""
     sessions = toolkit.sessions[lack.instrument.calendar]
-    now = toolkit.now()
+    now, ticker = toolkit.now(), lack.instrument.vendor_ticker
     settled = sessions.settled_until_ms(Timeframe.D1, now, toolkit.delay(lack.instrument))
+    ranges = clip(lack.ranges, 0, settled)
+    known = frozenset(day for day, answer in answers.items() if ticker not in answer.doubtful)
     out = []
-    for start, end in lack.ranges:
-        for days, span in _runs(start, min(end, settled), lack, answers, sessions):
-            ticker = lack.instrument.vendor_ticker
-            bars = Bars.concat([answers[d].bars[ticker] for d in days if ticker in answers[d].bars])
-            out.append(Answer(lack.instrument, Timeframe.D1, *span, bars, (), now))
+    for days, span in _runs(ranges, known, sessions):
+        bars = Bars.concat([answers[d].bars[ticker] for d in days if ticker in answers[d].bars])
+        out.append(Answer(lack.instrument, Timeframe.D1, *span, bars, (), now))
     return out
 
 
 def _runs(
-    start_ms: int, end_ms: int, lack: Lack, answers: Mapping[int, GroupedDay], sessions: SessionTable
+    ranges: Sequence[Range], known: frozenset[int], sessions: SessionTable
 ) -> list[tuple[list[int], Range]]:
-    """Neighbouring answered sessions in [start_ms, end_ms) with the range they cover, closed days after them
-    included."""
-    zone = sessions.zone
-    starts = midnights(sessions.days, zone)
-    first, last = np.searchsorted(starts, (start_ms, end_ms))
+    """Neighbouring *known* sessions in *ranges* and what they cover, the closed days after them included."""
+    starts = midnights(sessions.days, sessions.zone)
     runs: list[tuple[list[int], Range]] = []
-    for index in range(int(first), int(last)):
-        day = int(sessions.days[index])
-        known = answers.get(day)
-        if known is None or lack.instrument.vendor_ticker in known.doubtful:
-            continue
-        begins = start_ms if index == first else int(starts[index])
-        ends = int(starts[index + 1]) if index + 1 < last else end_ms
-        if runs and runs[-1][1][1] == begins:
-            runs[-1] = ([*runs[-1][0], day], (runs[-1][1][0], ends))
-        else:
-            runs.append(([day], (begins, ends)))
+    for start, end in ranges:
+        first, last = (int(i) for i in np.searchsorted(starts, (start, end)))
+        for index in range(first, last):
+            day = int(sessions.days[index])
+            if day not in known:
+                continue
+            begins = start if index == first else int(starts[index])
+            ends = int(starts[index + 1]) if index + 1 < last else end
+            if runs and runs[-1][1][1] == begins:
+                runs[-1] = ([*runs[-1][0], day], (runs[-1][1][0], ends))
+            else:
+                runs.append(([day], (begins, ends)))
     return runs

@@ -27,7 +27,6 @@ from lib.vendor.paging import Page
 from lib.wiring import Toolkit
 from lib.zones import window_ends, window_starts
 
-
 _NOTHING: Mapping[Timeframe, Sequence[Range]] = {}
 
 
@@ -135,6 +134,7 @@ async def backfill_symbol(
     await run_bounded(work, run.window, limit=toolkit.windows_at_once)
     await run.derive_again()
     await run.settle(plans)
+    outcome.ended = True
     progress.symbol_done(outcome)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from lib.audit import Audit, Completeness, Config, Requests, RunFacts, build_audit, requests, timing
@@ -12,7 +12,7 @@ from lib.clock import Clock, to_ms
 from lib.concurrency import run_bounded
 from lib.errors import BackfillError, DatabaseError, HorizonExceeded, UsageError
 from lib.jobs.gaps import GapReport, Scope, fill
-from lib.jobs.grouped import Stored, fetch_grouped, plan_grouped
+from lib.jobs.grouped import Stored, fetch_grouped, plan_grouped, spans_given
 from lib.jobs.ohlcv import Progress, SeriesPlan, Wanted, backfill_symbol, plan_symbol
 from lib.jobs.symbols import resolve
 from lib.outcome import RunStatus, SeriesOutcome, SymbolOutcome, exit_status, run_status
@@ -77,6 +77,7 @@ class Report:
     started_at: datetime
     began: float
     outcomes: list[SymbolOutcome] = field(default_factory=list)
+    scopes: list[Scope] = field(default_factory=list)
     gaps: GapReport | None = None
     interrupted: bool = False
     error: BackfillError | None = None
@@ -95,6 +96,13 @@ class Report:
     def exit_status(self) -> int:
         """Of a run that was not interrupted."""
         return self.error.exit_status if self.error else exit_status(self.status, self.outcomes)
+
+    def look_at(self, instruments: Sequence[Instrument]) -> None:
+        """Make those of *instruments* that have not failed what gaps are looked for in."""
+        failed = {outcome.symbol for outcome in self.outcomes if outcome.error is not None}
+        self.scopes = [
+            Scope(i, self.request.of(i, self.started_at)) for i in instruments if i.symbol not in failed
+        ]
 
     def audit(self, toolkit: Toolkit | None) -> Audit:
         """The document of the run as it stands; *toolkit* None if it could not be opened."""
@@ -121,7 +129,9 @@ class Report:
         seen = {series.timeframe for outcome in self.outcomes for series in outcome.series}
         return {
             "symbols": [outcome.symbol for outcome in self.outcomes],
-            "timeframes": [str(tf) for tf in Timeframe if tf in (self.request.timeframes or seen)],
+            "timeframes": [
+                str(tf) for tf in Timeframe if tf in (self.request.timeframes or seen or Timeframe)
+            ],
             "start": dates.start.isoformat(),
             "end": dates.end.isoformat(),
             "max_concurrent": self.pacing.concurrent,
@@ -179,10 +189,11 @@ async def carry_out(
     arguments: Mapping[str, Any],
     *,
     gap_retries: int | None = None,
+    fetch: bool = True,
 ) -> Audit:
     """The whole run on an open toolkit, recorded in the database from its start to its audit.
 
-    *gap_retries*: rounds over what is missing afterwards; None looks for no gaps.
+    *gap_retries*: rounds over what is missing afterwards; None looks for no gaps. *fetch* False: only those.
     What ends the run early (a signal, a refused key, the database) is noted in *report*, not raised.
     Raises UsageError only.
     """
@@ -190,7 +201,10 @@ async def carry_out(
         await toolkit.store.start_run(report.run_id, report.script, report.started_at, arguments)
         instruments, unknown = await resolve(toolkit, names)
         report.outcomes.extend(unknown)
-        await backfill(toolkit, instruments, report, progress)
+        if fetch:
+            await backfill(toolkit, instruments, report, progress)
+        else:
+            report.outcomes.extend(untouched(toolkit, instruments, report))
         if gap_retries is not None:
             await _fill_gaps(toolkit, instruments, report, progress, gap_retries)
     except asyncio.CancelledError:
@@ -209,15 +223,11 @@ async def _fill_gaps(
     toolkit: Toolkit, instruments: Sequence[Instrument], report: Report, progress: Progress, rounds: int
 ) -> None:
     outcomes = {outcome.symbol: outcome for outcome in report.outcomes}
-    scopes = [
-        Scope(i, report.request.of(i, report.started_at))
-        for i in instruments
-        if outcomes[i.symbol].error is None
-    ]
+    report.look_at(instruments)
     report.gaps = GapReport()
     await fill(
         toolkit,
-        scopes,
+        report.scopes,
         outcomes,
         report.gaps,
         progress,
@@ -227,19 +237,44 @@ async def _fill_gaps(
     )
 
 
-async def plan(
-    toolkit: Toolkit, names: Sequence[str] | None, request: Request
-) -> dict[str, list[SeriesPlan] | None]:
-    """What a run would ask, by symbol; None for a symbol that would first be looked up. Sends nothing."""
+def untouched(
+    toolkit: Toolkit, instruments: Sequence[Instrument], report: Report
+) -> list[SymbolOutcome]:
+    """The outcomes of symbols of which nothing was fetched; dates beyond the calendar are their error."""
+    return [SymbolOutcome(i.symbol, error=_beyond_horizon(toolkit, i, report)) for i in instruments]
+
+
+def _beyond_horizon(toolkit: Toolkit, instrument: Instrument, report: Report) -> str | None:
+    dates = report.request.dates(report.started_at, instrument.zone)
+    try:
+        toolkit.sessions[instrument.calendar].indices(dates.start, dates.end + timedelta(days=1))
+    except HorizonExceeded as error:
+        return f"{error} ({error.hint})"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run would ask: by symbol (None: it would be looked up first), and whole markets' days."""
+
+    symbols: dict[str, list[SeriesPlan] | None]
+    market_days: int
+
+
+async def plan(toolkit: Toolkit, names: Sequence[str] | None, request: Request) -> RunPlan:
+    """What a run would ask. Sends nothing."""
+    now = toolkit.clock.now()
     known = {i.symbol: i for i in await toolkit.store.instruments(names)}
+    grouped = await plan_grouped(toolkit, _plannable(toolkit, list(known.values()), request, now))
     out: dict[str, list[SeriesPlan] | None] = {}
     for name in names if names is not None else known:
-        instrument = known.get(name)
-        now = toolkit.clock.now()
-        out[name] = (
-            await plan_symbol(toolkit, instrument, request.of(instrument, now)) if instrument else None
-        )
-    return out
+        if (instrument := known.get(name)) is None:
+            out[name] = None
+            continue
+        given = [span for market in grouped for span in spans_given(toolkit, market, name)]
+        wanted = request.of(instrument, now)
+        out[name] = await plan_symbol(toolkit, instrument, wanted, {Timeframe.D1: given})
+    return RunPlan(out, sum(len(market.days) for market in grouped))
 
 
 async def backfill(
@@ -248,23 +283,26 @@ async def backfill(
     """Run all *instruments*; one symbol's failure never stops another. Fills *report* as it goes."""
 
     stored: Stored = {}
+    outcomes = {instrument.symbol: SymbolOutcome(instrument.symbol) for instrument in instruments}
+    report.outcomes.extend(outcomes.values())
 
     async def one(instrument: Instrument) -> None:
         wanted = report.request.of(instrument, report.started_at)
-        outcome = SymbolOutcome(instrument.symbol)
+        outcome = outcomes[instrument.symbol]
         outcome.series = [
             SeriesOutcome(instrument.symbol, tf, received=w.received, inserted=w.inserted, updated=w.updated)
             for tf, w in stored.get(instrument.symbol, {}).items()
             if tf in wanted.timeframes
         ]
-        report.outcomes.append(outcome)
         try:
             await backfill_symbol(toolkit, instrument, wanted, outcome, progress)
         except HorizonExceeded as error:
             outcome.error = f"{error} ({error.hint})"
             progress.symbol_done(outcome)
 
-    for grouped in await plan_grouped(toolkit, _plannable(toolkit, instruments, report)):
+    for grouped in await plan_grouped(
+        toolkit, _plannable(toolkit, instruments, report.request, report.started_at)
+    ):
         stored.update(await fetch_grouped(toolkit, grouped))
     if report.pacing.staggered:
         await _in_groups(toolkit.clock, instruments, one, report.pacing)
@@ -273,10 +311,10 @@ async def backfill(
 
 
 def _plannable(
-    toolkit: Toolkit, instruments: Sequence[Instrument], report: Report
+    toolkit: Toolkit, instruments: Sequence[Instrument], request: Request, now: datetime
 ) -> list[tuple[Instrument, Wanted]]:
     """What is asked of each instrument; without those whose dates the calendar does not know."""
-    scopes = [(instrument, report.request.of(instrument, report.started_at)) for instrument in instruments]
+    scopes = [(instrument, request.of(instrument, now)) for instrument in instruments]
     return [(i, w) for i, w in scopes if toolkit.sessions[i.calendar].knows(w.dates.start, w.dates.end)]
 
 

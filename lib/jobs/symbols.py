@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lib.errors import NotFound, SymbolUnknown
+from lib.errors import BudgetSpent, KeyRefused, NotFound, SymbolUnknown, VendorError
 from lib.outcome import SymbolOutcome
 from lib.symbols import Instrument
 from lib.wiring import Toolkit
@@ -20,8 +20,12 @@ async def resolve(
     for name in names if names is not None else known:
         try:
             instruments.append(known.get(name) or await look_up(toolkit, name))
-        except SymbolUnknown as error:
-            failed.append(SymbolOutcome(name, error=f"{error} ({error.hint})"))
+        except KeyRefused:
+            raise
+        except BudgetSpent as error:
+            failed.append(SymbolOutcome(name, error=f"not looked up: {error}", left=True))
+        except (SymbolUnknown, VendorError) as error:
+            failed.append(SymbolOutcome(name, error=f"{error} ({error.hint})" if error.hint else str(error)))
     return instruments, failed
 
 

@@ -21,6 +21,7 @@ from lib.store.bars import (
     timeframes_with_rows,
     write_bars,
 )
+from lib.store.features import mark_written, oldest_written
 from lib.store.ledger import read_ledger, write_ledger
 from lib.store.locks import lock_series
 from lib.store.session_counts import audited, count_by_day, read_counts, whole_days, write_counts
@@ -106,6 +107,7 @@ class _Writing:
         self._reach = self._days_touched()
         self._before: dict[Timeframe, Bars] = {}
         self._after: dict[Timeframe, Bars] = {}
+        self._written_since: dict[Timeframe, int] = {}
 
     def _days_touched(self) -> Range:
         """The answered range, widened to the windows derived from it and then to whole local days."""
@@ -128,6 +130,7 @@ class _Writing:
             written[timeframe] = await self._write(timeframe, self._roll_up(timeframe, complete), DERIVED)
         await self._write_ledger(ledger)
         await self._write_audit()
+        await mark_written(self._connection, self._symbol, self._written_since)
         return written
 
     async def derive_only(self) -> dict[Timeframe, Written]:
@@ -144,6 +147,7 @@ class _Writing:
         }
         del self._after[base]  # what may be missing from the base must stay missed
         await self._write_audit()
+        await mark_written(self._connection, self._symbol, self._written_since)
         return written
 
     def _series(self, timeframe: Timeframe) -> Series:
@@ -162,7 +166,7 @@ class _Writing:
     async def _write(self, timeframe: Timeframe, bars: Bars, source: str) -> Written:
         stored = self._before[timeframe]
         self._after[timeframe] = merged(stored, bars)
-        return await write_bars(
+        written = await write_bars(
             self._connection,
             self._series(timeframe),
             bars,
@@ -170,6 +174,9 @@ class _Writing:
             source=source,
             fetched_at=self._answer.fetched_at,
         )
+        if written.inserted or written.updated:
+            self._written_since[timeframe] = oldest_written(bars, stored)
+        return written
 
     def _complete(self, ledger: Sequence[LedgerRow]) -> list[Range]:
         """What the ledger covers once this answer is in it, within the days touched."""

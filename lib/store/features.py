@@ -5,24 +5,22 @@ made of cannot change meanwhile, and of two runs at once one waits for the other
 rest on calls ``mark_stale`` in the transaction of the change.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import asyncpg
-import numpy as np
 
 from lib import sql
 from lib.bars import Bars
-from lib.clock import Clock, from_ms, to_ms
+from lib.clock import from_ms, to_ms
 from lib.coverage import Range
-from lib.outcome import Busy
-from lib.store import binary, runs, symbols
-from lib.store.bars import READ_FIELDS, Series, differing, to_bars
+from lib.store import runs, symbols
+from lib.store.bars import Series, copy_bars, differing
 from lib.store.database import Database
-from lib.store.feature_rows import Page, Stored, Written, read_rows, write_rows
+from lib.store.feature_rows import FeaturesWritten, Page, read_rows, write_rows
 from lib.store.locks import lock_series
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
@@ -43,30 +41,32 @@ class FeatureState:
     computed: tuple[Range, ...]
     last_bar_ms: int | None
 
-    @staticmethod
-    def of(row: asyncpg.Record) -> "FeatureState":
-        """The state that a row of read_feature_states or lock_feature_state tells."""
-        ranges = tuple((to_ms(r.lower), to_ms(r.upper)) for r in row["computed"] or ())
-        last_bar = row["last_bar"]
-        return FeatureState(row["version"], row["basis"], ranges, None if last_bar is None else to_ms(last_bar))
+
+def _state(row: asyncpg.Record) -> FeatureState:
+    ranges = tuple((to_ms(r.lower), to_ms(r.upper)) for r in row["computed"] or ())
+    return FeatureState(row["version"], row["basis"], ranges, _stamp(row["last_bar"]))
+
+
+def _stamp(moment: datetime | None) -> int | None:
+    return None if moment is None else to_ms(moment)
 
 
 async def mark_stale(
     connection: asyncpg.Connection,
     symbol: str,
-    timeframes: Sequence[Timeframe] | None = None,
-    from_ms_: int | None = None,
+    timeframes: Iterable[Timeframe] | None = None,
+    from_stamp_ms: int | None = None,
 ) -> None:
     """The features of *symbol* from a stamp on (None: all) no longer fit. *timeframes* None: all of them."""
-    since = EVER[0] if from_ms_ is None else from_ms_
+    since = EVER[0] if from_stamp_ms is None else from_stamp_ms
     await mark_written(connection, symbol, dict.fromkeys(timeframes or Timeframe, since))
 
 
 async def mark_written(connection: asyncpg.Connection, symbol: str, since: Mapping[Timeframe, int]) -> None:
-    """Bars of *symbol* were written, the oldest of each timeframe at the stamp *since*.
+    """Bars of *symbol* were written, in each timeframe from the stamp *since* on.
 
-    Every feature may rest on all bars before it: what is stale is the rest of the series, and when older history
-    was added in front, all of it. One statement, whether there are features or not.
+    A feature may rest on every bar before it: stale is all that follows, and when older history was added in
+    front, the whole series. One statement, whether there are features or not.
     """
     if since:
         stamps = [from_ms(stamp) for stamp in since.values()]
@@ -74,43 +74,113 @@ async def mark_written(connection: asyncpg.Connection, symbol: str, since: Mappi
 
 
 def oldest_written(bars: Bars, stored: Bars) -> int:
-    """The stamp of the first of *bars* that is new against *stored* or differs from it; there must be one."""
+    """The stamp of the first of *bars* that is new against *stored* or differs; there must be one."""
     if not len(stored):
         return int(bars.t[0])
     return min(int(part.t[0]) for part in differing(bars, stored) if len(part))
 
 
 class SeriesFeatures:
-    """One series in a transaction that nobody else can write it in."""
+    """The features of one series, in a transaction in which nobody else writes it. *state*: as it is now."""
 
-    def __init__(self, connection: asyncpg.Connection, series: Series, row: asyncpg.Record) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, series: Series, state: FeatureState, last_row_ms: int | None
+    ) -> None:
         self._connection = connection
         self._series = series
-        self._last_row_ms = None if row["last_row"] is None else to_ms(row["last_row"])
-        self.state = FeatureState.of(row)
+        self._last_row_ms = last_row_ms
+        self.state = state
 
-    async def bars(self, start_ms: int, end_ms: int, *, lookback: int, limit: int) -> Bars:
-        """The first *limit* bars in [start_ms, end_ms), and before them the *lookback* last ones with a price."""
-        return await read_feature_bars(self._connection, self._series, start_ms, end_ms, lookback, limit)
+    async def bars(self, span: Range, *, lookback: int, limit: int) -> Bars:
+        """The first *limit* raw bars in *span*, and before them the last *lookback* that have a price."""
+        return await copy_bars(
+            self._connection,
+            sql.load("read_feature_bars"),
+            self._series.symbol,
+            self._series.timeframe,
+            from_ms(span[0]),
+            from_ms(span[1]),
+            lookback,
+            limit,
+        )
 
-    async def obv_before(self, ms: int) -> tuple[int, float] | None:
-        """Stamp and stored on-balance volume of the last bar before *ms* that has one."""
+    async def obv_before(self, stamp_ms: int) -> tuple[int, float] | None:
+        """Stamp and stored on-balance volume of the last bar before *stamp_ms* that has one."""
         row = await self._connection.fetchrow(
-            sql.load("read_last_obv"), self._series.symbol, self._series.timeframe, from_ms(ms)
+            sql.load("read_last_obv"), self._series.symbol, self._series.timeframe, from_ms(stamp_ms)
         )
         return None if row is None else (to_ms(row["timestamp"]), row["obv"])
 
-    async def write(self, page: Page, span: Range, computed_at: datetime) -> Written:
+    async def rows(self, span: Range) -> Page:
+        """The stored rows in *span*."""
+        if self._last_row_ms is None or self._last_row_ms < span[0]:
+            return Page.empty()
+        return await read_rows(self._connection, self._series, span)
+
+    async def write(self, page: Page, span: Range, at: datetime) -> FeaturesWritten:
         """Make the rows in *span* those of *page*: only what is new or differs is written."""
-        stored = Stored.empty()
-        if self._last_row_ms is not None and self._last_row_ms >= span[0]:
-            stored = await read_rows(self._connection, self._series, span)
-        return await write_rows(self._connection, self._series, page, stored, computed_at)
+        return await write_rows(self._connection, self._series, page, await self.rows(span), at)
 
     async def conclude(self, version: int, basis: str, computed: Sequence[Range], at: datetime) -> None:
         """Record which rows are current now."""
         ranges = [asyncpg.Range(from_ms(start), from_ms(end)) for start, end in computed]
-        symbol, timeframe = self._series.symbol, self._series.timeframe
         await self._connection.execute(
-            sql.load("write_feature_state"), symbol, timeframe, version, basis, ranges, at
+            sql.load("write_feature_state"),
+            self._series.symbol,
+            self._series.timeframe,
+            version,
+            basis,
+            ranges,
+            at,
         )
+
+
+class FeatureStore:
+    """What the features job reads and writes of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._connection = database.connection
+
+    @asynccontextmanager
+    async def writing(self, series: Series) -> AsyncIterator[SeriesFeatures]:
+        """*series* in a transaction of its own; writers of its bars wait until the block ends."""
+        async with self._connection() as connection, connection.transaction():
+            await lock_series(connection, series.symbol, series.timeframe.base)
+            row = await connection.fetchrow(sql.load("lock_feature_state"), series.symbol, series.timeframe)
+            assert row is not None
+            yield SeriesFeatures(connection, series, _state(row), _stamp(row["last_row"]))
+
+    @asynccontextmanager
+    async def reading(self, series: Series) -> AsyncIterator[SeriesFeatures]:
+        """*series* as it was when the block began, bars and rows alike; nobody waits."""
+        async with self._connection() as connection, connection.transaction(isolation="repeatable_read"):
+            [row] = await connection.fetch(
+                sql.load("read_feature_states"), [series.symbol], [series.timeframe]
+            )
+            yield SeriesFeatures(connection, series, _state(row), EVER[1])
+
+    async def states(self, all_series: Sequence[Series]) -> dict[Series, FeatureState]:
+        """The states of many series, by one query."""
+        names, timeframes = [s.symbol for s in all_series], [s.timeframe for s in all_series]
+        async with self._connection() as connection:
+            rows = await connection.fetch(sql.load("read_feature_states"), names, timeframes)
+        return {Series(row["symbol"], Timeframe(row["timeframe"])): _state(row) for row in rows}
+
+    async def instruments(self, names: Sequence[str] | None) -> list[Instrument]:
+        """The tracked instruments of these names; None: every active one."""
+        async with self._connection() as connection:
+            return await symbols.read_instruments(connection, names)
+
+    async def start_run(
+        self, run_id: str, script: str, started_at: datetime, arguments: Mapping[str, Any]
+    ) -> None:
+        """Record that a run began."""
+        async with self._connection() as connection:
+            await runs.start_run(connection, run_id, script, started_at, arguments)
+
+    async def finish_run(
+        self, run_id: str, finished_at: datetime, status: str, audit: Mapping[str, Any]
+    ) -> None:
+        """Record how a run ended."""
+        async with self._connection() as connection:
+            await runs.finish_run(connection, run_id, finished_at, status, audit)

@@ -11,8 +11,8 @@ import logging
 import math
 import uuid
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,10 +25,9 @@ from lib.concurrency import prefetch
 from lib.errors import DatabaseError, DatabaseUnreachable
 from lib.settings import Secret
 from lib.store.database import Database
-from lib.store.shares import Grant, Report, Shares, Terms
+from lib.store.shares import AHEAD_BEATS, LEASE_BEATS, Grant, Report, Shares, Terms
 
 _PATIENCE_SECONDS = 5.0  # for the database to answer; of the machine's time
-_LEASE_BEATS = 5
 _ALONE_BEATS = 5
 _MARGIN = 1.001  # as the local budget's: the vendor's clock may run slower than ours
 
@@ -69,9 +68,8 @@ class PostgresTable:
                 self._key_hash = hmac.digest(salt, self._key.reveal().encode(), "sha256")
             row = await connection.fetchrow(sql.load("read_rate_budget"), self._key_hash)
         assert row is not None
-        if row["version"] is None:
-            return Seen(row["now"], 0, Shares())
-        return Seen(row["now"], row["version"], msgspec.json.decode(row["shares"], type=Shares))
+        shares = _decoded(row["shares"]) if row["shares"] else Shares()
+        return Seen(row["now"], row["version"] or 0, shares)
 
     async def write(self, seen: Seen) -> bool:
         shares = msgspec.json.encode(seen.shares).decode()
@@ -86,6 +84,22 @@ class PostgresTable:
                 yield
         except TimeoutError as exc:
             raise DatabaseUnreachable(f"no answer in time from the database {self._database.name}") from exc
+
+
+def _decoded(shares: str) -> Shares:
+    try:
+        return msgspec.json.decode(shares, type=Shares)
+    except msgspec.ValidationError as exc:
+        raise DatabaseError(f"the rate budget was written by another version of the toolkit: {exc}") from exc
+
+
+@dataclass(slots=True)
+class _Given:
+    """What an exchange gives back: leased slots, and until when each request counts that is done."""
+
+    leased: list[float]
+    done: list[float]
+    kept: bool = False
 
 
 class SharedBudget(Budget):
@@ -107,10 +121,9 @@ class SharedBudget(Budget):
         super().__init__(per_minute, clock, window_seconds=window_seconds, max_requests=max_requests)
         self._table = table
         self._name = uuid.uuid4().hex
-        self._own_terms = Terms(self.limit, self._window)
+        self._own_terms = self._told = Terms(self.limit, self._window)
         self._minute = window_seconds * _MARGIN
         self._beat = self._minute / 60
-        self._has_limit = per_minute > 0
         self._deadline = 0.0
         self._exchanging = asyncio.Lock()
         self._exchanged_at = -math.inf
@@ -164,7 +177,9 @@ class SharedBudget(Budget):
             self._waiting -= 1
 
     def _may_send(self) -> bool:
-        return self._until_next_slot() <= 0 and bool(self._leased) and self._clock.monotonic() < self._lease_ends
+        return (
+            self._until_next_slot() <= 0 and bool(self._leased) and self._clock.monotonic() < self._lease_ends
+        )
 
     async def _approach(self) -> None:
         """Ask for slots if there may be some, else wait until that may have changed."""
@@ -208,18 +223,127 @@ class SharedBudget(Budget):
         asked_at = self._clock.monotonic()
         seen = await self._table.read()
         read_at = self._clock.monotonic()
+        # No moment is told too early, and none is taken too early: the clock read in between is of either.
+        report = self._report(seen.now - asked_at, leaving=leaving)
+        grant = seen.shares.exchange(report, seen.now)
         limited = self.rate_limited_count
-        report = self._report(seen.now - asked_at, leaving=leaving)  # no moment is told too early ...
-        done, self._held_until = self._held_until, []
-        written = False
-        try:
-            grant = seen.shares.exchange(report, seen.now)
-            written = await self._table.write(seen)
-        finally:
-            if not written:
-                self._held_until = sorted(self._held_until + done)
-        if written:
+        with self._given_back() as given:
+            given.kept = await self._table.write(seen)
+        if given.kept:
             self._told_limited, self._exchanged_at = limited, self._clock.monotonic()
-            self._reported = sorted(self._reported + done)
-            self._adopt(grant, read_at - seen.now, asked_at)  # ... or taken too early
-        return written
+            self._reported = sorted(self._reported + given.done)
+            self._lease_ends = asked_at + LEASE_BEATS * self._beat
+            self._adopt(grant, read_at - seen.now)
+        return given.kept
+
+    @contextmanager
+    def _given_back(self) -> Iterator["_Given"]:
+        """Nothing leased is used while it is being given back; what comes to nothing is undone."""
+        given = _Given(self._leased, self._held_until)
+        self._leased, self._held_until = [], []
+        try:
+            yield given
+        finally:
+            if not given.kept:
+                self._leased = given.leased
+                self._held_until = sorted(given.done + self._held_until)
+
+    def _report(self, to_database: float, *, leaving: bool) -> Report:
+        now = self._catch_up()
+        self._reported = [moment for moment in self._reported if moment > now]
+        while self._well_sent and self._well_sent[0] <= now - self._minute:
+            self._well_sent.popleft()
+        untold = self.rate_limited_count > self._told_limited
+        wanted = 0 if leaving or now < self._paused_until else self._waiting + self._used_of_lease
+        return Report(
+            holder=self._name,
+            terms=self._own_terms,
+            minute_seconds=self._minute,
+            deadline_seconds=self._deadline,
+            done=[math.ceil((moment + to_database) * 1000) / 1000 for moment in self._held_until],
+            on_the_wire=self._on_the_wire,
+            used=self._on_the_wire + len(self._held_until) + len(self._reported),
+            waiting=self._waiting,
+            wanted=wanted,
+            answered=len(self._well_sent),
+            pause_seconds=self.pause_seconds if untold else None,
+            spared=self._others if self._cut_off else 0,
+            leaving=leaving,
+        )
+
+    def _adopt(self, grant: Grant, to_local: float) -> None:
+        self._leased = [moment + to_local for moment in grant.leased]
+        self._upcoming = [moment + to_local for moment in grant.upcoming]
+        self._used_of_lease = 0
+        self._others = grant.others
+        self._window = grant.terms.window_seconds
+        self.limit = self.capacity = grant.capacity
+        self._paused_until = max(self._paused_until, grant.paused_until + to_local)
+        self._tell(grant.terms)
+        if self._cut_off:
+            log.info("the rate budget is shared again")
+            self._cut_off = False
+
+    def _tell(self, terms: Terms) -> None:
+        if terms.per_second < self._told.per_second:
+            self._told = terms
+            log.warning(
+                "the key is used at %d requests in %.0f s: another process was told so, "
+                "or the vendor refused more (remembered for a day)",
+                terms.limit,
+                terms.window_seconds,
+            )
+
+    def _go_on_alone(self, error: DatabaseError) -> None:
+        """Be the local budget, with what nobody else can be using."""
+        if self._cut_off:
+            return
+        now = self._catch_up()
+        share = self.limit // (self._others + 1)  # none, if they are more than the slots
+        if self._exchanged_at == -math.inf:
+            share = max(1, share)
+            self._leased = [now] * share
+        elif self._others:
+            self._leased = self._own_slots(now, share)
+        else:
+            self._leased = sorted(self._leased + self._upcoming)
+        self._upcoming, self._lease_ends = [], math.inf
+        self.limit = self.capacity = share
+        self._cut_off = True
+        log.warning(
+            "the rate budget cannot be shared, this process goes on with %d requests: %s", share, error
+        )
+
+    def _own_slots(self, now: float, share: int) -> list[float]:
+        """*share* slots, those that are in use now aside.
+
+        First those it used last, unless another may have leased them before the table was lost. The others
+        may be in use by anybody until his last request has left the window.
+        """
+        own = [moment for moment in self._reported if moment > now + AHEAD_BEATS * self._beat]
+        in_doubt = now + LEASE_BEATS * self._beat + self._deadline + self._window
+        room = share - self._on_the_wire - len(self._held_until)
+        return (own + [in_doubt] * share)[: max(0, room)]
+
+
+@asynccontextmanager
+async def shared_budget(
+    database: Database,
+    key: Secret,
+    per_minute: int,
+    clock: Clock,
+    *,
+    window_seconds: float = WINDOW_SECONDS,
+    max_requests: int | None = None,
+) -> AsyncIterator[SharedBudget]:
+    """This process's part in the budget of *key*, given back at the end. Nothing is asked before a request.
+
+    *clock* must run as fast as the database's. The other arguments as for Budget.
+    """
+    table = PostgresTable(database, key)
+    budget = SharedBudget(table, per_minute, clock, window_seconds=window_seconds, max_requests=max_requests)
+    try:
+        async with prefetch(budget.beats()):
+            yield budget
+    finally:
+        await budget.leave()

@@ -14,6 +14,8 @@ from itertools import takewhile
 
 import msgspec
 
+LEASE_BEATS = 5  # how long a lease is; a beat is a sixtieth of the vendor's minute
+AHEAD_BEATS = 2  # how long before it is free a slot may be leased
 _BATCH = 8  # at most this part of the limit is leased at once: what a killed process takes with it
 _FLOOR_PACE = 1 / 16
 _PACE_STEP = 0.1
@@ -63,13 +65,14 @@ class Report:
     *done*: of each request that ended since the last report, until when it counts. *used*: how many of its
     requests count at this moment. *wanted*: how many slots it could use soon. *answered*: good answers to
     what it sent within a minute. *pause_seconds*: how long it pauses because of a 429 it has not told of.
-    *doubt_seconds*: until when, from now, a request it may still send can count.
+    *deadline_seconds*: how long a request is under way at most. *spared*: if the sender could not ask, to how
+    many more it left their part.
     """
 
     holder: str
     terms: Terms
     minute_seconds: float
-    doubt_seconds: float
+    deadline_seconds: float
     done: list[float] = field(default_factory=list)
     on_the_wire: int = 0
     used: int = 0
@@ -77,6 +80,7 @@ class Report:
     wanted: int = 0
     answered: int = 0
     pause_seconds: float | None = None
+    spared: int = 0
     leaving: bool = False
 
     @property
@@ -86,7 +90,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What it is told. *leased*: its new slots, by the moment from which it may use each, for 5 beats.
+    """What it is told. *leased*: its new slots, by the moment from which it may use each, for LEASE_BEATS.
 
     *upcoming*: what else it could lease, likewise. *capacity*: of the limit in *terms*, how much may be used
     now. *others*: how many more processes live.
@@ -101,7 +105,11 @@ class Grant:
 
 
 class Shares(msgspec.Struct):
-    """The state of one key."""
+    """The state of one key.
+
+    *crowd*: among how many it is divided until *crowd_until*, because not all may have told what they sent
+    while they could not ask.
+    """
 
     free: list[float] = msgspec.field(default_factory=list)
     holders: dict[str, Holder] = msgspec.field(default_factory=dict)
@@ -110,6 +118,8 @@ class Shares(msgspec.Struct):
     may_halve_at: float = 0.0
     recovers_at: float = 0.0
     suspicion: Suspicion | None = None
+    crowd: int = 1
+    crowd_until: float = 0.0
     learnt: Terms | None = None
     learnt_at: float = 0.0
 
@@ -120,15 +130,17 @@ class Shares(msgspec.Struct):
         alive = [h for h in self.holders.values() if h.seen_at > now - _ALIVE_BEATS * report.beat_seconds]
         self._adapt(report, alive, now)
         terms = self._terms(report, alive)
+        if report.spared:
+            self.crowd, self.crowd_until = report.spared + 1, now + _doubt_seconds(report, terms)
         self._resize(terms, slots, now)
         capacity = self._capacity(terms)
         usable = self._usable(capacity, slots)
         entitled = self._entitled(report, capacity, now)
-        soon = list(takewhile(lambda moment: moment <= now + 2 * report.beat_seconds, usable))
+        soon = list(takewhile(lambda moment: moment <= now + AHEAD_BEATS * report.beat_seconds, usable))
         leased = soon[: min(report.wanted, max(1, terms.limit // _BATCH), entitled)]
         for moment in leased:
             self.free.remove(moment)
-        self._note(report, slots + leased, report.waiting - len(leased), now)
+        self._note(report, terms, slots + leased, report.waiting - len(leased), now)
         # What a process must leave to others is not held out to it.
         upcoming = usable[len(leased) :] if entitled else []
         return Grant(leased, upcoming, terms, capacity, self.paused_until, len(alive))
@@ -181,16 +193,18 @@ class Shares(msgspec.Struct):
 
     def _entitled(self, report: Report, capacity: int, now: float) -> int:
         """How many slots may be leased to the sender: its share, while others wait; else any number."""
+        if now < self.crowd_until:
+            return max(0, capacity // self.crowd - report.used)
         in_need = now - _IN_NEED_BEATS * report.beat_seconds
         rivals = sum(1 for h in self.holders.values() if h.waiting > 0 and h.seen_at > in_need)
         return max(0, math.ceil(capacity / (rivals + 1)) - report.used) if rivals else capacity
 
-    def _note(self, report: Report, slots: list[float], waiting: int, now: float) -> None:
+    def _note(self, report: Report, terms: Terms, slots: list[float], waiting: int, now: float) -> None:
         if slots or not report.leaving:
             self.holders[report.holder] = Holder(
                 terms=report.terms,
                 slots=slots,
-                lapses_at=now + report.doubt_seconds,
+                lapses_at=now + _doubt_seconds(report, terms),
                 seen_at=now,
                 waiting=max(0, waiting),
                 answered=report.answered,
@@ -238,3 +252,10 @@ class Shares(msgspec.Struct):
     def _in_use(self, report: Report, now: float) -> int:
         leased = sum(len(holder.slots) for holder in self.holders.values())
         return report.on_the_wire + leased + sum(moment > now for moment in self.free)
+
+
+def _doubt_seconds(report: Report, terms: Terms) -> float:
+    """How long from now what is leased now, or was before, can count."""
+    seconds = LEASE_BEATS * report.beat_seconds + terms.window_seconds
+    # The second of a paid plan is courtesy, no limit that must be kept to the last request.
+    return seconds + (report.deadline_seconds if terms.window_seconds >= report.minute_seconds else 0.0)

@@ -110,9 +110,7 @@ def action_requests(
     common = {**endpoint.order, "limit": str(endpoint.limit)}
     if since:
         common[f"{kind.date_field}.gte"] = since.isoformat()
-    return [
-        ActionRequest(kind, endpoint.path, named | common, symbols, since) for named in chosen if symbols
-    ]
+    return [ActionRequest(kind, endpoint.path, named | common, symbols, since) for named in chosen if symbols]
 
 
 def _ticker_lists(tickers: Iterable[str], endpoint: _Endpoint) -> list[dict[str, str]]:
@@ -232,7 +230,9 @@ class _Row:
 def _split(row: _Row) -> Split:
     ticker, day = row.named(), row.day("execution_date")
     old, new = row.number("split_from"), row.number("split_to")
-    return Split(row.own_id("split", ticker, day, old, new), ticker, day, old, new, row.word("adjustment_type"))
+    return Split(
+        row.own_id("split", ticker, day, old, new), ticker, day, old, new, row.word("adjustment_type")
+    )
 
 
 def _dividend(row: _Row) -> Dividend:

@@ -6,20 +6,29 @@ believed only if it can be the answer to what was asked. See the errors' tree fo
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Generic, Self, TypeVar
 
+from lib.actions import E
 from lib.budget import RateBudget
 from lib.clock import Clock
-from lib.errors import AnswerInvalid, RateLimited, VendorError
+from lib.errors import AnswerInvalid, NotFound, RateLimited, VendorError
 from lib.retry import RetryPolicy, persist
 from lib.settings import Secret
 from lib.symbols import AssetClass, Instrument
 from lib.timeframe import Timeframe
+from lib.vendor.actions import (
+    ActionPage,
+    ActionRequest,
+    ActionsAnswer,
+    Kind,
+    action_requests,
+    read_actions,
+)
 from lib.vendor.answers import Answer
 from lib.vendor.counters import Counters
 from lib.vendor.decode import BarsAnswer, GroupedAnswer, Refusal, TickerAnswer, decode
@@ -58,6 +67,7 @@ class VendorClient:
         # Bodies and the objects of their decoding are what takes memory: both are bounded.
         self._in_flight = asyncio.Semaphore(max_in_flight)
         self._decoding = asyncio.Semaphore(_MAX_DECODING)
+        self._old_actions = False  # learnt from the first 404
 
     @classmethod
     @asynccontextmanager
@@ -99,8 +109,8 @@ class VendorClient:
         """The bars that start in [start_ms, end_ms), oldest first; the pages cover it without a seam.
 
         Both ends should lie on the grid of *timeframe*: the vendor widens a range to whole windows, and bars
-        outside of what was asked make an answer invalid. A promised page that turns out empty is believed only
-        the second time.
+        outside of what was asked make an answer invalid. A promised page that is empty is believed only the
+        second time.
 
         Raises a VendorError; what was yielded before it stays true.
         """
@@ -142,6 +152,55 @@ class VendorClient:
             return document if isinstance(document, Refusal) else read_ticker(vendor_ticker, answer, document)
 
         return await self._ask(_Question(ticker_path(vendor_ticker), {}, read))
+
+    async def actions(
+        self, kind: Kind[E], instruments: Sequence[Instrument], since: date | None, today: date
+    ) -> AsyncGenerator[ActionPage[E], None]:
+        """The splits or dividends of *instruments* from the date *since* on (None: ever), announced ones too.
+
+        From the endpoints of v1, or of v3 where the server has only those. Raises a VendorError; the pages
+        are an answer only once all of them have come.
+        """
+        asked = partial(self._actions, kind, instruments, since, today)
+        pages = asked(old=self._old_actions)
+        try:
+            first = await anext(pages, None)
+        except NotFound:
+            if self._old_actions:
+                raise
+            self._old_actions = True
+            self.counters.failed -= 1  # it was an answer: the server is of the generation before
+            pages = asked(old=True)
+            first = await anext(pages, None)
+        if first is not None:
+            yield first
+        async with aclosing(pages):
+            async for page in pages:
+                yield page
+
+    async def _actions(
+        self, kind: Kind[E], instruments: Sequence[Instrument], since: date | None, today: date, *, old: bool
+    ) -> AsyncGenerator[ActionPage[E], None]:
+        for first in action_requests(kind, instruments, since, today, old=old):
+            request: ActionRequest[E] | None = first
+            for _ in range(_MAX_PAGES):
+                if request is None:
+                    break
+                page, request = await self._actions_page(request)
+                yield page
+            else:
+                raise AnswerInvalid(f"more than {_MAX_PAGES:,} pages: GET {first.path}")
+
+    async def _actions_page(self, request: ActionRequest[E]) -> tuple[ActionPage[E], ActionRequest[E] | None]:
+        origin = self._wire.origin
+
+        def read(answer: Answer) -> tuple[ActionPage[E], ActionRequest[E] | None] | Refusal:
+            document = decode(answer, ActionsAnswer)
+            if isinstance(document, Refusal):
+                return document
+            return read_actions(request, answer, document, origin)
+
+        return await self._ask(_Question(request.path, request.query, read))
 
     async def _page(self, request: PageRequest) -> tuple[Page, PageRequest | None]:
         origin = self._wire.origin

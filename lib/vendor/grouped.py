@@ -21,8 +21,8 @@ OWN_PARAMETERS = {"adjusted": "false", "include_otc": "false"}
 class GroupedDay:
     """The bars of one date by vendor ticker, each a Bars of one row stamped with the local midnight.
 
-    *ready*: the market's day is there, so a ticker that is absent had no bar; else it was closed, or it is too
-    early. *doubtful*: tickers whose bar is impossible or came twice; of them nothing is known.
+    *ready*: the market's day is there, so an absent ticker had no bar; else closed, or too early.
+    *doubtful*: tickers whose bar is impossible or came twice; of them nothing is known.
     """
 
     day: date

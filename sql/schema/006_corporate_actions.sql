@@ -73,11 +73,14 @@ COMMENT ON COLUMN price_jumps.observed IS 'close before over close after';
 COMMENT ON COLUMN price_jumps.dismissed IS 'set by hand: looked at, no longer reported';
 
 CREATE TABLE split_bases (
-    symbol    text COLLATE "C" PRIMARY KEY,
-    basis     text NOT NULL,
-    since     timestamptz NOT NULL
+    symbol  text COLLATE "C" PRIMARY KEY,
+    applied text NOT NULL,
+    basis   text NOT NULL,
+    since   timestamptz NOT NULL
 );
-COMMENT ON TABLE split_bases IS 'the splits by which a symbol was adjusted when it was last looked at; a change makes its features stale';
+COMMENT ON TABLE split_bases IS 'the splits by which a symbol was adjusted when it was last looked at; no row: none';
+COMMENT ON COLUMN split_bases.applied IS 'the splits that split_eras rests on, announced ones included';
+COMMENT ON COLUMN split_bases.basis IS 'those that had been executed; a change makes the symbol''s features stale';
 
 -- One row per timeframe, so that the join below is on both columns of the key of market_data.
 CREATE TABLE split_eras (

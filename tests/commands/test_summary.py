@@ -69,9 +69,11 @@ def test_a_row_a_symbol_and_the_totals():
     text = shown(
         [
             SymbolOutcome(
-                "AAPL", [series("AAPL", bars=21_866, inserted=21_871, requests=2, first=NOW, last=NOW)]
+                "AAPL",
+                [series("AAPL", bars=21_866, inserted=21_871, requests=2, first=NOW, last=NOW)],
+                ended=True,
             ),
-            SymbolOutcome("BTC", [series("BTC", bars=5, requests=1)]),
+            SymbolOutcome("BTC", [series("BTC", bars=5, requests=1)], ended=True),
         ]
     )
 

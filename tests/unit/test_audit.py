@@ -82,7 +82,9 @@ def facts(*outcomes: SymbolOutcome, **more: object) -> RunFacts:
 def full_facts() -> RunFacts:
     return facts(
         SymbolOutcome(
-            "AAPL", [series(bars=9720, inserted=9720, requests=1, first=NOW, last=NOW, seconds=1.23456)]
+            "AAPL",
+            [series(bars=9720, inserted=9720, requests=1, first=NOW, last=NOW, seconds=1.23456)],
+            ended=True,
         ),
         gaps_detected={
             "AAPL": {"1m": [{"start": "2025-01-06", "end": "2025-01-11", "days": 4, "state": "missing"}]}
@@ -181,8 +183,8 @@ def test_the_summary_counts_symbols_bars_and_gaps() -> None:
         "reason": "timed out",
     }
     outcomes = (
-        SymbolOutcome("AAPL", [series(bars=5), series(Timeframe.D1, bars=2)]),
-        SymbolOutcome("KO", [series(status=SeriesStatus.PARTIAL, bars=1), series(Timeframe.D1)]),
+        SymbolOutcome("AAPL", [series(bars=5), series(Timeframe.D1, bars=2)], ended=True),
+        SymbolOutcome("KO", [series(status=SeriesStatus.PARTIAL, bars=1), series(Timeframe.D1)], ended=True),
         SymbolOutcome("FOO", error="unknown"),
     )
 

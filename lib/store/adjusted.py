@@ -1,0 +1,73 @@
+"""Bars on an adjusted basis, and the factors that lead to it. Raw bars are never changed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+import numpy as np
+
+from lib import sql
+from lib.adjustment import EVER, Era, Factors
+from lib.bars import Bars
+from lib.clock import from_ms, to_ms
+from lib.coverage import Range
+from lib.store.bars import Series, copy_bars
+from lib.timeframe import Timeframe
+from lib.zones import NEW_YORK, midnight_ms
+
+
+async def read_adjusted_bars(
+    connection: asyncpg.Connection, series: Series, start_ms: int, end_ms: int, moment: datetime
+) -> Bars:
+    """The bars of *series* that start in [start_ms, end_ms), adjusted for the splits executed up to *moment*.
+
+    A 1w bar of a week with a split inside is rolled up from its adjusted days, NaN if they are not stored.
+    """
+    span: Range = (start_ms, end_ms)
+    return await copy_bars(
+        connection,
+        sql.load("read_adjusted_bars"),
+        series.symbol,
+        series.timeframe,
+        *map(from_ms, span),
+        moment,
+    )
+
+
+async def split_factors(connection: asyncpg.Connection, symbol: str, moment: datetime) -> Factors:
+    """By what the raw prices of *symbol* are multiplied, as seen at *moment*. Not for 1w bars."""
+    rows = await connection.fetch(sql.load("read_split_factors"), symbol, moment)
+    return _factors([(end, 1.0 / factor) for end, factor in rows])
+
+
+async def dividend_factors(connection: asyncpg.Connection, symbol: str, moment: datetime) -> Factors:
+    """By what split-adjusted prices are multiplied for total returns at *moment*. Not for 1w bars."""
+    rows = await connection.fetch(sql.load("read_dividend_factors"), symbol, moment)
+    return _factors([(end, factor) for end, factor in rows])
+
+
+def _factors(eras: Sequence[tuple[datetime, float]]) -> Factors:
+    """Of eras that each begin where the one before ends, the first ever, and of the time after the last."""
+    starts = [EVER, *(to_ms(end) for end, _ in eras)]
+    return Factors(np.array(starts, np.int64), np.array([*(factor for _, factor in eras), 1.0]))
+
+
+async def write_eras(connection: asyncpg.Connection, symbol: str, eras: Sequence[Era]) -> None:
+    """Put *eras* in the place of those of *symbol*. Their dates are of New York."""
+    await connection.execute(sql.load("delete_split_eras"), symbol)
+    bounds = ("start", "end", "as_of_start", "as_of_end")
+    start, end, as_of_start, as_of_end = (
+        [None if (day := getattr(era, name)) is None else from_ms(midnight_ms(day, NEW_YORK)) for era in eras]
+        for name in bounds
+    )
+    await connection.execute(
+        sql.load("insert_split_eras"),
+        symbol,
+        start,
+        end,
+        [None if era.factor is None else float(era.factor) for era in eras],
+        as_of_start,
+        as_of_end,
+        [era.weekly for era in eras],
+        list(Timeframe),
+    )

@@ -1,0 +1,13 @@
+-- Dividends of these symbols that total returns leave out, as seen at a moment.
+-- $1 symbols text[]   $2 moment timestamptz
+-- -> symbol, ex_date, reason
+SELECT symbol, (ex_time AT TIME ZONE 'America/New_York')::date AS ex_date,
+       CASE WHEN close_before IS NULL THEN 'no day bar in the ten days before'
+            ELSE 'as large as the price before it' END AS reason
+FROM dividend_eras($2::timestamptz)
+WHERE symbol = ANY($1::text[]) AND factor IS NULL
+UNION ALL
+SELECT symbol, ex_date, 'paid in ' || currency
+FROM dividends
+WHERE symbol = ANY($1::text[]) AND withdrawn_at IS NULL AND currency <> 'USD'
+ORDER BY symbol, ex_date
