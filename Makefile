@@ -19,8 +19,8 @@ $(STAMP): requirements.txt
 
 venv: $(STAMP) ## set up .venv, nothing else
 
-demo: venv ## run the main job on the embedded database against the built-in emulator
-	@$(BIN)/python master_backfill.py --demo $(ARGS)
+demo: venv ## the main job: embedded database, built-in emulator, 25 symbols, 60 days
+	@$(BIN)/python master_backfill.py --demo $(or $(ARGS),--days 60)
 
 test: check ## set up and run every check (what CI runs)
 

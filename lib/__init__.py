@@ -7,7 +7,7 @@ vendor       the vendor's words: client, pages, error answers; the emulator that
 store        PostgreSQL: embedded server, schema, COPY, ledger, locks
 audit        the JSON document of a run
 entitlement  what the plan turned out not to include
-plan rollup adjustment checks gaps verification indicators      pure
+cover plan rollup adjustment checks gaps verification indicators      pure
 actions coverage sessions retry budget concurrency sql       tiny
 settings outcome bars symbols zones timeframe clock errors   words spoken in several rooms
 """

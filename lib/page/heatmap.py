@@ -14,6 +14,7 @@ from lib.gaps import State, Stretch
 from lib.page.markup import Markup, joined, tag
 from lib.page.words import WORDS, WORST_FIRST, Shown, dates, listed, many
 from lib.timeframe import Timeframe
+from lib.zones import sunday_of
 
 PITCH = 11  # pixels from cell to cell
 LEFT, TOP = 18, 15  # pixels for the names of the weekdays and of the months
@@ -83,7 +84,7 @@ def blocks(sessions: Sequence[date]) -> list[Block]:
     found = []
     for _, group in groupby(enumerate(sessions), key=lambda at: (at[1].year, at[1].month > 6)):
         days = list(group)
-        origin = days[0][1] - timedelta(days=(days[0][1].weekday() + 1) % 7)
+        origin = sunday_of(days[0][1])
         columns = (days[-1][1] - origin).days // 7 + 1
         found.append(Block(days[0][0], days[-1][0] + 1, origin, columns, seven_days))
     return found
@@ -174,7 +175,9 @@ def _told(states: Sequence[State | None], timeframes: Sequence[Timeframe]) -> st
         for state in WORST_FIRST
         if state in states
     }
-    return "; ".join(f"{WORDS[state]} {listed(of, timeframes)}" for state, of in by_state.items())
+    if len(by_state) == 1:
+        return WORDS[next(iter(by_state))]
+    return "; ".join(f"{WORDS[state]}: {listed(of)}" for state, of in by_state.items())
 
 
 def _summary(block: Block, shown: Shown, parts: Sequence[Run]) -> str:

@@ -72,7 +72,7 @@ def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def listed(timeframes: Iterable[Timeframe], of: Iterable[Timeframe]) -> str:
-    """Some timeframes by name, shortest first; ``all`` if they are all of *of*."""
+def listed(timeframes: Iterable[Timeframe]) -> str:
+    """Timeframes by name, shortest first."""
     names = set(timeframes)
-    return "all" if names == set(of) and len(names) > 1 else " ".join(tf for tf in Timeframe if tf in names)
+    return " ".join(tf for tf in Timeframe if tf in names)

@@ -207,7 +207,7 @@ async def _apply(
     connection: asyncpg.Connection, table: _Table[E], changes: Changes[E], now: datetime
 ) -> None:
     if changes.new:
-        rows = [(event.event_id, *table.columns(event)) for event in changes.new]
+        rows = [(new.event_id, *table.columns(new)) for new in changes.new]
         await connection.execute(table.insert(), *map(list, zip(*rows, strict=True)), now)
     for old, event in changes.changed:
         await connection.execute(table.update(), old.event_id, *table.columns(event), now)

@@ -169,9 +169,7 @@ async def _copy(connection: asyncpg.Connection, series: Series, page: Page, comp
     )
 
 
-def _encoded(
-    fields: Sequence[Field], series: Series, page: Page, computed_at: datetime
-) -> list[memoryview]:
+def _encoded(fields: Sequence[Field], series: Series, page: Page, computed_at: datetime) -> list[memoryview]:
     bars = page.bars
     columns: dict[str, Any] = {
         "timestamp": binary.timestamps(bars.t),

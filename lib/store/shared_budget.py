@@ -11,8 +11,8 @@ import logging
 import math
 import uuid
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -93,15 +93,6 @@ def _decoded(shares: str) -> Shares:
         raise DatabaseError(f"the rate budget was written by another version of the toolkit: {exc}") from exc
 
 
-@dataclass(slots=True)
-class _Given:
-    """What an exchange gives back: leased slots, and until when each request counts that is done."""
-
-    leased: list[float]
-    done: list[float]
-    kept: bool = False
-
-
 class SharedBudget(Budget):
     """The part of one process in the budget of a key; made by ``shared_budget``.
 
@@ -122,6 +113,7 @@ class SharedBudget(Budget):
         self._table = table
         self._name = uuid.uuid4().hex
         self._own_terms = self._told = Terms(self.limit, self._window)
+        self._vendors_minute = window_seconds
         self._minute = window_seconds * _MARGIN
         self._beat = self._minute / 60
         self._deadline = 0.0
@@ -226,32 +218,24 @@ class SharedBudget(Budget):
         # No moment is told too early, and none is taken too early: the clock read in between is of either.
         report = self._report(seen.now - asked_at, leaving=leaving)
         grant = seen.shares.exchange(report, seen.now)
-        limited = self.rate_limited_count
-        with self._given_back() as given:
-            given.kept = await self._table.write(seen)
-        if given.kept:
+        limited, leased, done, kept = self.rate_limited_count, self._leased, self._held_until, False
+        self._leased, self._held_until = [], []  # no slot is used while it is being given back
+        try:
+            kept = await self._table.write(seen)
+        finally:
+            if not kept:
+                self._leased, self._held_until = leased, sorted(done + self._held_until)
+        if kept:
             self._told_limited, self._exchanged_at = limited, self._clock.monotonic()
-            self._reported = sorted(self._reported + given.done)
+            self._reported = sorted(self._reported + done)
             self._lease_ends = asked_at + LEASE_BEATS * self._beat
             self._adopt(grant, read_at - seen.now)
-        return given.kept
-
-    @contextmanager
-    def _given_back(self) -> Iterator["_Given"]:
-        """Nothing leased is used while it is being given back; what comes to nothing is undone."""
-        given = _Given(self._leased, self._held_until)
-        self._leased, self._held_until = [], []
-        try:
-            yield given
-        finally:
-            if not given.kept:
-                self._leased = given.leased
-                self._held_until = sorted(given.done + self._held_until)
+        return kept
 
     def _report(self, to_database: float, *, leaving: bool) -> Report:
         now = self._catch_up()
         self._reported = [moment for moment in self._reported if moment > now]
-        while self._well_sent and self._well_sent[0] <= now - self._minute:
+        while self._well_sent and self._well_sent[0] <= now - self._vendors_minute:
             self._well_sent.popleft()
         untold = self.rate_limited_count > self._told_limited
         wanted = 0 if leaving or now < self._paused_until else self._waiting + self._used_of_lease

@@ -244,7 +244,7 @@ class Shares(msgspec.Struct):
         if found is None or answered < found.count * 0.9 - 1:
             self.suspicion = Suspicion(answered, now) if room else None
         elif now >= found.since + report.minute_seconds:
-            found.count, found.since, found.proofs = min(found.count, answered), now, found.proofs + 1
+            found.count, found.since, found.proofs = max(found.count, answered), now, found.proofs + 1
             if found.proofs >= _PROOFS:
                 self.learnt, self.learnt_at = Terms(found.count, report.minute_seconds), now
                 self.suspicion, self.pace = None, 1.0

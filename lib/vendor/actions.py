@@ -49,11 +49,15 @@ class ActionsAnswer(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class ActionPage(Generic[E]):
-    """Events of the instruments asked about. *ignored*: how many of others the page held."""
+    """Events of the instruments asked about. *ignored*: how many of others the page held.
+
+    *complete*: symbols of which this page, with those before it, has brought all there is.
+    """
 
     events: tuple[E, ...]
     refused: tuple[RefusedEvent, ...]
     ignored: int = 0
+    complete: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def action_requests(
     days = ((today - since).days if since else HISTORY_DAYS) + ANNOUNCED_DAYS
     by_ticker = max(len(lists), len(symbols) * days * kind.of_ticker / endpoint.limit)
     by_date = max(1.0, days * kind.of_market / endpoint.limit)
-    chosen = lists if by_ticker <= by_date else [{}]
+    chosen: list[list[str]] = lists if by_ticker <= by_date else [[]]
     common = {**endpoint.order, "limit": str(endpoint.limit)}
     if since:
         common[f"{kind.date_field}.gte"] = since.isoformat()
@@ -146,7 +150,9 @@ def read_actions(
         if request.since and event.day < request.since:
             raise answer.invalid(f"it holds an event of {event.day}, from {request.since} on were asked for")
         events.append(replace(event, symbol=request.symbols[event.symbol]))
-    return ActionPage(tuple(events), tuple(refused), ignored), _following(request, answer, document, origin)
+    following = _following(request, answer, document, origin)
+    complete = () if following else tuple(request.symbols.values())
+    return ActionPage(tuple(events), tuple(refused), ignored, complete), following
 
 
 def _following(

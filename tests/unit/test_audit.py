@@ -170,7 +170,7 @@ def test_refused_bars_are_told_where_nothing_worse_happened() -> None:
     document = build_audit(facts(SymbolOutcome("AAPL", [series(refused=refused)])), NOW, NO_KEY)
 
     error = document["symbols_processed"]["AAPL"]["1m"]["error"]
-    assert error == "2 bars refused, the first of 2025-11-14T15:30:00Z: high below low"
+    assert error == "2 bars refused, the first of 2025-11-14 15:30 UTC: high below low"
 
 
 def test_the_summary_counts_symbols_bars_and_gaps() -> None:
