@@ -63,6 +63,14 @@ def memory(bars: Bars = 10_000_000, database_url: DatabaseUrl = None, as_json: A
     _measure("memory", lambda: measure(bars, database_url), as_json)
 
 
+@app.command()
+def pacing(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """The rate limit, kept and used up; in real time, two minutes."""
+    from benchmarks.pacing import measure
+
+    _measure("pacing", lambda: measure(database_url), as_json)
+
+
 @app.callback()
 def benchmark() -> None:
     """Measure the toolkit: every figure is a ratio against something else measured in the same run."""

@@ -41,6 +41,10 @@ def at_most(name: str, value: float, bound: float, unit: str = "") -> Figure:
     return Figure(name, value, unit, f"<= {bound:g}", value <= bound)
 
 
+def exactly(name: str, value: float, bound: float, unit: str = "") -> Figure:
+    return Figure(name, value, unit, f"= {bound:g}", value == bound)
+
+
 def shown(name: str, value: float, unit: str = "") -> Figure:
     return Figure(name, value, unit)
 
@@ -70,13 +74,15 @@ def show(title: str, findings: Sequence[Finding]) -> None:
         table = _table(listing.head)
         for row in listing.rows:
             table.add_row(*(cell if isinstance(cell, str) else _number(cell) for cell in row))
-        console.print(f"{title}: {listing.title}", table, sep="\n", end="\n\n", highlight=False)
+        console.print(f"{title}: {listing.title}", highlight=False)
+        console.print(table)
     if figures:
         table = _table(("figure", "value", "", "bound", ""))
         for f in figures:
             mark = "" if not f.bound else "[green]holds[/]" if f.holds else "[red]MISSED[/]"
             table.add_row(f.name, _number(f.value), f.unit, f.bound, mark)
-        console.print(title, table, sep="\n", end="\n\n", highlight=False)
+        console.print(title, highlight=False)
+        console.print(table)
 
 
 def _table(head: Sequence[str]) -> Table:

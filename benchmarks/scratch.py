@@ -93,6 +93,6 @@ async def _embedded() -> AsyncIterator[str]:
 
 def scratch_home() -> Path:
     """A folder for an embedded server; whoever made it removes it."""
-    home = Path(mkdtemp(prefix="backfill-bench-"))
+    home = Path(mkdtemp(prefix="backfill-scratch-"))
     home.chmod(0o755)  # PostgreSQL, which does not run as root, must be able to enter
     return home

@@ -96,6 +96,17 @@ class Changes(Generic[E]):
     withdrawn: list[E] = field(default_factory=list)
     duplicates: list[E] = field(default_factory=list)
 
+    @property
+    def unlisted(self) -> set[str]:
+        """Whose events are not all listed any more."""
+        return {event.symbol for event in (*self.missing, *self.withdrawn)}
+
+    @property
+    def symbols(self) -> list[str]:
+        """Whose events are not what they were."""
+        found = self.unlisted | {event.symbol for event in (*self.new, *self.back)}
+        return sorted(found | {event.symbol for pair in self.changed for event in pair})
+
 
 def compare(stored: Sequence[Stored[E]], answered: Iterable[E], now: datetime) -> Changes[E]:
     """What *answered*, all events the vendor lists, changes in *stored*, all we have of the same range.

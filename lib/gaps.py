@@ -32,6 +32,7 @@ class State(StrEnum):
     VENDOR_HOLE = "vendor_hole"
     SUSPECT = "suspect"
     UNVERIFIED = "unverified"
+    RECHECK_DUE = "recheck_due"
     VERIFIED_EMPTY = "verified_empty"
     COMPLETE = "complete"
 

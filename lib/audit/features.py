@@ -42,8 +42,8 @@ class Difference:
 class FeatureOutcome:
     """The features of one series in a run.
 
-    *bars*: read, those looked back to included. *computed*: rows of features computed for the range asked for,
-    and of those *inserted*, *updated*, and *deleted* whose bar is gone. *first_ms*, *last_ms*: their stamps.
+    *bars*: read, those looked back to included. *computed*: rows computed; of those *inserted* and *updated*,
+    and *deleted* ones whose bar is gone. *first_ms*, *last_ms*: stamps of the first and last row computed.
     """
 
     symbol: str

@@ -5,18 +5,18 @@ the last time and an overlap. An event that is no longer listed in such an excer
 its symbol is asked about in full before the event is called missing.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Generic
 
-from lib.actions import Dividend, E, Event, RefusedEvent, Split, compare
+from lib.actions import Changes, Dividend, E, Event, RefusedEvent, Split, compare
 from lib.adjustment import shown
 from lib.clock import to_ms
 from lib.errors import BudgetSpent, KeyRefused, NotEntitled, VendorError
 from lib.outcome import SeriesStatus
-from lib.store.actions import Check, Judged, Jump, Listed, Settled
+from lib.store.actions import Check, Judged, Jump, Listed
 from lib.symbols import AssetClass, Instrument
 from lib.vendor.actions import DIVIDENDS, SPLITS, Kind
 from lib.wiring import Toolkit
@@ -27,23 +27,15 @@ FULL_AFTER = timedelta(days=30)
 
 
 @dataclass(slots=True)
-class KindOutcome(Generic[E]):
+class KindOutcome(Changes[E]):
     """What came of asking for the splits, or for the dividends.
 
-    *changed* holds the event as it was and as it is. *missing*: no longer listed, for the first time;
-    *withdrawn*: nor the second time; *back*: listed again. *refused*: cannot be used; *ignored*: events of
-    symbols that were not asked about; *duplicates*: one event under two ids.
+    *refused*: events that cannot be used; *ignored*: how many were of symbols that were not asked about.
     """
 
     status: SeriesStatus = SeriesStatus.INTERRUPTED
     error: str | None = None
     requests: int = 0
-    new: list[E] = field(default_factory=list)
-    changed: list[tuple[E, E]] = field(default_factory=list)
-    missing: list[E] = field(default_factory=list)
-    withdrawn: list[E] = field(default_factory=list)
-    back: list[E] = field(default_factory=list)
-    duplicates: list[E] = field(default_factory=list)
     refused: list[RefusedEvent] = field(default_factory=list)
     ignored: int = 0
 
@@ -131,15 +123,15 @@ async def refresh_actions(
     shares = [i for i in instruments if i.asset_class is not AssetClass.CRYPTO]
     outcome = ActionsOutcome()
     now = toolkit.clock.now()
-    await _Refresh(toolkit, SPLITS, Split, outcome.splits, now, outcome.rebased).run(shares, full=full)
-    await _Refresh(toolkit, DIVIDENDS, Dividend, outcome.dividends, now, outcome.rebased).run(shares, full=full)
+    rebased = outcome.rebased
+    await _Refresh(toolkit, SPLITS, Split, outcome.splits, now, rebased).run(shares, full=full)
+    await _Refresh(toolkit, DIVIDENDS, Dividend, outcome.dividends, now, rebased).run(shares, full=full)
     symbols = [i.symbol for i in shares]
     settled = await toolkit.store.actions.settle(symbols, now)
     outcome.suspects = settled.suspects
     outcome.rebased |= settled.rebased
     outcome.jumps = await toolkit.store.actions.jumps(symbols, now)
-    paying = sorted({event.symbol for event in _touched(outcome.dividends)})
-    outcome.unusable = await toolkit.store.actions.unusable_dividends(paying, now)
+    outcome.unusable = await toolkit.store.actions.unusable_dividends(outcome.dividends.symbols, now)
     return outcome
 
 
@@ -206,18 +198,69 @@ class _Refresh(Generic[E]):
                 events += page.events
                 refused += page.refused
                 if page.complete:
-                    self.outcome.refused += refused
+                    self.outcome.refused += [r for r in refused if r not in self.outcome.refused]
                     yield Listed(self.event, page.complete, since, events, _unsure(refused, page.complete))
                     events, refused = [], []
 
     async def _doubtful(self, listed: Listed[E]) -> frozenset[str]:
         """Symbols with a stored event that is not in this excerpt of the vendor's list."""
         stored = await self.toolkit.store.actions.stored(self.event, listed.symbols, listed.since)
-        changes = compare(stored, listed.events, self.now)
-        return frozenset(event.symbol for event in (*changes.missing, *changes.withdrawn))
+        return frozenset(compare(stored, listed.events, self.now).unlisted)
 
     async def _write(self, listed: Listed[E]) -> None:
         changes, settled = await self.toolkit.store.actions.write(listed, self.now)
         for name in ("new", "changed", "missing", "withdrawn", "back", "duplicates"):
             getattr(self.outcome, name).extend(getattr(changes, name))
         self.rebased.update(settled.rebased)
+
+
+def _without(listed: Listed[E], doubtful: frozenset[str]) -> Listed[E]:
+    return replace(
+        listed,
+        symbols=[symbol for symbol in listed.symbols if symbol not in doubtful],
+        events=[event for event in listed.events if event.symbol not in doubtful],
+    )
+
+
+def _unsure(refused: Sequence[RefusedEvent], symbols: Sequence[str]) -> frozenset[str]:
+    """Whose list may lack an event that was refused: one without a ticker may be anybody's."""
+    named = {event.symbol for event in refused}
+    return frozenset(symbols) if None in named else frozenset(symbols) & named
+
+
+def _named(event: Event) -> str:
+    what = shown(event.ratio) if isinstance(event, Split) else f"{event.cash_amount:f} {event.currency}"
+    return f"{event.symbol} {event.day} {what}"
+
+
+def _suspect(judged: Judged) -> dict[str, Any]:
+    return {
+        "symbol": judged.split.symbol,
+        "date": judged.split.day.isoformat(),
+        "ratio": shown(judged.split.ratio),
+        "observed": judged.verdict.observed,
+        "applied": judged.applied,
+        "reason": judged.verdict.reason,
+    }
+
+
+def _jump(jump: Jump) -> dict[str, Any]:
+    return {
+        "symbol": jump.symbol,
+        "date": jump.day.isoformat(),
+        "observed": jump.observed,
+        "looks_like": jump.looks_like,
+        "new": jump.new,
+    }
+
+
+def _shown_suspect(judged: Judged) -> str:
+    applied = "applied" if judged.applied else "not applied"
+    return f"suspect split, {applied}: {_named(judged.split)}: {judged.verdict.reason}"
+
+
+def _shown_jump(jump: Jump) -> str:
+    return (
+        f"{jump.symbol} {jump.day}: the close before was {jump.observed:.4g} times the close, "
+        f"like a split {jump.looks_like}, but none is applied"
+    )

@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from lib.adjustment import Factors, split_adjusted
-from lib.audit.features import Difference, FeatureOutcome
+from lib.audit.features import FeatureOutcome
 from lib.bars import Bars
 from lib.coverage import Range, clip, holds, subtract, union
 from lib.indicators import FEATURE_SET_VERSION, LOOKBACK_BARS, compute
@@ -167,7 +167,7 @@ class SeriesWork:
         return await self._page(await self._bars(features, span, 1), span[0], known)
 
     async def verify(self, features: SeriesFeatures) -> None:
-        """Compare the current rows in *wanted* with what all bars give from the first one on; write nothing."""
+        """Compare the current rows in *wanted* with what the bars give from the first one on."""
         current = clip(self.current(features.state), *self.wanted)
         start, known = EVER[0], None
         while current and start < current[-1][1]:

@@ -1,4 +1,4 @@
-"""The features of many symbols: which series have anything due, page after page of each, and what came of it."""
+"""The features of many symbols: which series have rows due, page after page of each, what came of it."""
 
 import asyncio
 import random
@@ -184,7 +184,7 @@ async def carry_out_features(
 
 @dataclass(slots=True)
 class _FeatureRun:
-    """The symbols of a run side by side, the series of each in turn. *todo*: by symbol, those with rows due."""
+    """The symbols of a run side by side, the series of each in turn. *todo*: those with rows due."""
 
     tools: FeatureTools
     report: FeatureReport
@@ -211,17 +211,21 @@ class _FeatureRun:
         outcome = SymbolFeatures(name)
         self.report.outcomes.append(outcome)
         self.todo[name] = []
-        for timeframe in self._timeframes(instrument) if instrument else ():
-            state = states[Series(name, timeframe)]
-            series = FeatureOutcome(name, timeframe, FeatureStatus.OK)
-            outcome.series.append(series)
-            if state.last_bar_ms is None:
-                series.status = FeatureStatus.NO_BARS
-            elif self._is_due(work := self._work(instrument, series), state):
-                series.status = FeatureStatus.INTERRUPTED
-                self.todo[name].append(work)
+        if instrument is not None:
+            for timeframe in self._timeframes(instrument):
+                series = FeatureOutcome(name, timeframe)
+                outcome.series.append(series)
+                self._plan_series(instrument, series, states[Series(name, timeframe)])
         if all(series.status is FeatureStatus.NO_BARS for series in outcome.series):
             outcome.error = self._no_bars(name)
+
+    def _plan_series(self, instrument: Instrument, outcome: FeatureOutcome, state: FeatureState) -> None:
+        if state.last_bar_ms is None:
+            outcome.status = FeatureStatus.NO_BARS
+        elif self._is_due(work := self._work(instrument, outcome), state):
+            self.todo[instrument.symbol].append(work)
+        else:
+            outcome.status = FeatureStatus.OK
 
     def _work(self, instrument: Instrument, outcome: FeatureOutcome) -> SeriesWork:
         sessions, timeframe = self.tools.sessions[instrument.calendar], outcome.timeframe

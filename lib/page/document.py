@@ -18,7 +18,7 @@ from lib.page.matrix import matrix
 from lib.page.words import WORDS, WORST_FIRST, Shown, dates, listed, many
 from lib.timeframe import Timeframe
 
-MANY_STRETCHES = 40  # rows of the table of a symbol
+MANY_STRETCHES = 25  # rows of the table of a symbol
 MANY_OPEN = 8  # symbols whose calendars are open although nothing is wrong with them
 FOLDER = Path(__file__).resolve().parent
 
@@ -120,7 +120,7 @@ def _main(page: Page, calendars: Markup) -> Iterator[Markup]:
         yield tag("section", tag("h2", "Failed"), tag("ul", *items, class_="failures"))
     if page.symbols:
         yield tag("section", tag("h2", "Matrix"), _controls(page), matrix(page.symbols))
-        yield tag("section", tag("h2", "Sessions"), _legend(page), calendars)
+        yield tag("section", tag("h2", "Sessions"), _legend(page), tag("div", calendars, id="symbols"))
 
 
 def _figures(page: Page) -> Iterator[Markup]:
@@ -129,7 +129,7 @@ def _figures(page: Page) -> Iterator[Markup]:
     audit = page.audit
     gaps, sent, time = audit["summary"], audit["requests"], audit["timing"]
     if expected:
-        yield _figure("complete", _percent(complete, expected), f"{complete:,} of {many(expected, 'session')}")
+        yield _figure("complete", _percent(complete, expected), f"{complete:,} of {many(expected, 'session')}, timeframes added up")
     yield _figure(
         "gaps", f"{gaps['gaps_remaining']:,}", f"{gaps['gaps_found']:,} found, {gaps['gaps_filled']:,} filled"
     )
@@ -155,8 +155,8 @@ def _percent(part: int, whole: int) -> str:
 def _duration(seconds: float) -> str:
     if seconds < 59.5:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _controls(page: Page) -> Markup:
@@ -177,8 +177,8 @@ def _legend(page: Page) -> Markup:
 
 
 def _swatch(state: State) -> Markup:
-    mark = tag("path", class_=state, d="M0 0h11v11h-11z")
-    return tag("svg", mark, width=11, height=11, class_="swatch", aria_hidden="true")
+    mark = tag("path", class_=state, d="M0 0h8v8H0z")
+    return tag("svg", mark, width=12, height=12, viewBox="0 0 8 8", class_="swatch", aria_hidden="true")
 
 
 def _symbol(number: int, shown: Shown, axes: Axes, page: Page) -> Markup:
@@ -197,40 +197,38 @@ def _symbol(number: int, shown: Shown, axes: Axes, page: Page) -> Markup:
 
 
 def _stretches(shown: Shown) -> Markup:
-    """Everything that is not complete, gaps first, each with its cause."""
+    """What is not complete, gaps first, each with its cause; without what has not settled, as it will by itself."""
     found = sorted(_grouped(shown).items(), key=lambda item: (item[0][0].state not in GAPS, item[0][0].start))
     if not found:
         return Markup()
-    rows = [_stretch(stretch, why, timeframes) for (stretch, why), timeframes in found[:MANY_STRETCHES]]
+    names = ["dates", "sessions", "timeframes", "state", "cause"][: 5 if any(why for (_, why), _ in found) else 4]
+    drawn = [tag("tr", *_stretch(*key, series)[: len(names)]) for key, series in found[:MANY_STRETCHES]]
     if len(found) > MANY_STRETCHES:
-        command = f"python scripts/backfill_gaps.py list --symbols {shown.symbol}"
-        more = tag("td", f"… and {len(found) - MANY_STRETCHES:,} more: ", tag("code", command), colspan=5)
-        rows.append(tag("tr", more))
-    names = ("dates", "sessions", "timeframes", "state", "cause")
+        command = tag("code", f"python scripts/backfill_gaps.py list --symbols {shown.symbol}")
+        more = tag("td", f"… and {len(found) - MANY_STRETCHES:,} more: ", command, colspan=len(names))
+        drawn.append(tag("tr", more))
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in names)))
-    return tag("table", head, tag("tbody", *rows), class_="stretches")
+    return tag("table", head, tag("tbody", *drawn), class_="stretches")
 
 
 def _grouped(shown: Shown) -> dict[tuple[Stretch, str], list[Timeframe]]:
     out: dict[tuple[Stretch, str], list[Timeframe]] = {}
     for timeframe, stretches in shown.series.items():
         for stretch in stretches:
-            if stretch.state is not State.COMPLETE:
+            if stretch.state not in (State.COMPLETE, State.PENDING):
                 why = shown.reasons.get(timeframe, "") if stretch.state in GAPS else ""
                 out.setdefault((stretch, why), []).append(timeframe)
     return out
 
 
-def _stretch(stretch: Stretch, why: str, timeframes: Sequence[Timeframe]) -> Markup:
-    state = joined(_swatch(stretch.state), " ", WORDS[stretch.state])
-    return tag(
-        "tr",
+def _stretch(stretch: Stretch, why: str, timeframes: Sequence[Timeframe]) -> list[Markup]:
+    return [
         tag("td", dates(stretch.start, stretch.end)),
         tag("td", f"{stretch.units:,}", class_="number"),
         tag("td", listed(timeframes)),
-        tag("td", state),
-        tag("td", why),
-    )
+        tag("td", _swatch(stretch.state), " ", WORDS[stretch.state], class_="state"),
+        tag("td", why, class_="cause"),
+    ]
 
 
 def _run_facts(page: Page) -> Markup:

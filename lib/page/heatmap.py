@@ -16,10 +16,10 @@ from lib.page.words import WORDS, WORST_FIRST, Shown, dates, listed, many
 from lib.timeframe import Timeframe
 from lib.zones import sunday_of
 
-PITCH = 11  # pixels from cell to cell
+PITCH = 10  # pixels from cell to cell; the patterns of marks.svg are as large
 LEFT, TOP = 18, 15  # pixels for the names of the weekdays and of the months
 MANY_RUNS = 60  # more of them are drawn by state, without their dates: such a page must stay light
-MONTH_COLUMNS = 3  # the least room for the name of a month
+MONTH_COLUMNS, YEAR_COLUMNS = 3, 4  # the least room for the name of a month, and for its year
 
 WEEKDAYS = ("S", "M", "T", "W", "T", "F", "S")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -108,21 +108,21 @@ class Axes:
 def _weekdays(block: Block) -> Iterator[Markup]:
     for weekday in (1, 3, 5):
         row = weekday if block.seven_days else weekday - 1
-        yield tag("text", WEEKDAYS[weekday], x=-LEFT, y=row * PITCH + 8)
+        yield tag("text", WEEKDAYS[weekday], x=-LEFT, y=row * PITCH + 7)
 
 
 def _months(block: Block, sessions: Sequence[date]) -> Iterator[Markup]:
+    """The months that have room for their name, the year at the first that has room for it too."""
     firsts = {d.month: d for d in reversed(sessions[block.first : block.past])}
     starts = [(block.place(day)[0], day) for day in sorted(firsts.values())]
-    ends = [column for column, _ in starts[1:]] + [max(block.columns, MONTH_COLUMNS)]
-    roomy = [
-        (column, day)
-        for (column, day), end in zip(starts, ends, strict=True)
-        if end - column >= MONTH_COLUMNS
-    ]
-    for column, day in roomy:
-        year = f" {day.year}" if day is roomy[0][1] else ""
-        yield tag("text", MONTHS[day.month - 1] + year, x=column * PITCH, y=-5)
+    ends = [column for column, _ in starts[1:]] + [block.columns]
+    year_told = False
+    for (column, day), end in zip(starts, ends, strict=True):
+        name = MONTHS[day.month - 1]
+        if not year_told and end - column >= YEAR_COLUMNS:
+            name, year_told = f"{name} ’{day:%y}", True
+        if end - column >= MONTH_COLUMNS:
+            yield tag("text", name, x=column * PITCH, y=-5)
 
 
 def calendar(shown: Shown, axes: Axes) -> Markup:

@@ -12,7 +12,7 @@ class Markup(str):
 Content = Markup | str | int | float
 
 
-def tag(name: str, *content: Content, **attributes: Content | bool | None) -> Markup:
+def tag(name: str, /, *content: Content, **attributes: Content | bool | None) -> Markup:
     """An element. Attributes: True stands alone, False and None are left out, ``class_`` and ``for_`` lose
     their underscore, others become hyphens. SVG wants its own spelling: ``viewBox`` stays as it is.
     """
@@ -20,7 +20,7 @@ def tag(name: str, *content: Content, **attributes: Content | bool | None) -> Ma
     return Markup(f"<{name}{written}>{joined(*content)}</{name}>")
 
 
-def void(name: str, **attributes: Content | bool | None) -> Markup:
+def void(name: str, /, **attributes: Content | bool | None) -> Markup:
     """An element without content or end."""
     return Markup(f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}>")
 

@@ -82,6 +82,14 @@ class _Table(Generic[E]):
     loaded: Callable[[asyncpg.Record], E]
     columns: Callable[[E], tuple[object, ...]]
 
+    def transposed(self, events: Sequence[E]) -> list[list[object]]:
+        """A list a column, the ids first."""
+        return [list(column) for column in zip(*map(self.row, events), strict=True)]
+
+    def row(self, event: E) -> tuple[object, ...]:
+        """The event as it is stored, the id first."""
+        return (event.event_id, *self.columns(event))
+
 
 def _split(row: asyncpg.Record) -> Split:
     return Split(
@@ -157,7 +165,7 @@ class ActionStore:
             sure = [symbol for symbol in listed.symbols if symbol not in listed.unsure]
             whole = listed.since is None
             await connection.execute(sql.load("write_action_checks"), sure, table.name, now, whole)
-            touched = _symbols(changes) if listed.kind is Split else []
+            touched = changes.symbols if listed.kind is Split else []
             return changes, await _settle(connection, touched, now)
 
     async def settle(self, symbols: Sequence[str], now: datetime) -> Settled:
@@ -207,18 +215,12 @@ async def _apply(
     connection: asyncpg.Connection, table: _Table[E], changes: Changes[E], now: datetime
 ) -> None:
     if changes.new:
-        rows = [(new.event_id, *table.columns(new)) for new in changes.new]
-        await connection.execute(table.insert(), *map(list, zip(*rows, strict=True)), now)
-    for old, event in changes.changed:
-        await connection.execute(table.update(), old.event_id, *table.columns(event), now)
+        await connection.execute(table.insert(), *table.transposed(changes.new), now)
+    for before, after in changes.changed:
+        await connection.execute(table.update(), before.event_id, *table.columns(after), now)
     for mark in ("missing", "withdrawn", "back"):
-        if marked := [event.event_id for event in getattr(changes, mark)]:
+        if marked := [one.event_id for one in getattr(changes, mark)]:
             await connection.execute(table.mark(), marked, mark, now)
-
-
-def _symbols(changes: Changes[E]) -> list[str]:
-    touched = {event.symbol for event in (*changes.new, *changes.back, *changes.missing, *changes.withdrawn)}
-    return sorted(touched | {event.symbol for pair in changes.changed for event in pair})
 
 
 async def _settle(connection: asyncpg.Connection, symbols: Sequence[str], now: datetime) -> Settled:

@@ -180,7 +180,7 @@ def _encoded(fields: Sequence[Field], series: Series, page: Page, computed_at: d
         "symbol": series.symbol.encode(),
         "timeframe": series.timeframe.encode(),
     }
-    nulls = {name: np.isnan(columns[name]) for name in ("vwap", *NAMES)}
+    nulls = {name: np.isnan(columns[name]) for name in (*NUMBERS, *NAMES)}
     return binary.encode(fields, columns, nulls | {"trades": bars.trades == NO_TRADES}, len(page))
 
 

@@ -1,24 +1,28 @@
 """``feature_state``: which rows of ``market_data_v2`` are what their bars give.
 
-A page of features is computed and written in one transaction under the lock of the write path: the bars it is
-made of cannot change meanwhile, and of two runs at once one waits for the other. Whoever changes what features
-rest on calls ``mark_stale`` in the transaction of the change.
+A page of features is computed and written in one transaction under the lock of the write path: the bars it
+is made of cannot change meanwhile, and of two runs at once one waits for the other. Whoever changes what
+features rest on calls ``mark_stale`` in the transaction of the change.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
+import numpy as np
 
 from lib import sql
+from lib.adjustment import Factors, split_adjusted
 from lib.bars import Bars
 from lib.clock import from_ms, to_ms
-from lib.coverage import Range
+from lib.coverage import Range, clip
 from lib.store import runs, symbols
-from lib.store.bars import Series, copy_bars, differing
+from lib.store.adjusted import read_adjusted_bars
+from lib.store.bars import Series, copy_bars, differing, merged
 from lib.store.database import Database
 from lib.store.feature_rows import FeaturesWritten, Page, read_rows, write_rows
 from lib.store.locks import lock_series
@@ -33,18 +37,40 @@ class FeatureState:
     """How far the features of one series are.
 
     *computed*: stamps of the rows that are current, as a range set, provided that *version* and *basis* still
-    hold. *last_bar_ms*: stamp of the newest bar; None: there is no bar.
+    hold. *last_bar_ms*: stamp of the newest bar; None: there is no bar. *changes*: a count that grows whenever
+    what the features rest on is written; None as long as there are none. *eras*: ends of the spans between
+    splits, and for each shares now for a share then; None for a week of two bases.
     """
 
     version: int | None
     basis: str | None
     computed: tuple[Range, ...]
     last_bar_ms: int | None
+    changes: int | None
+    eras: tuple[tuple[int, float | None], ...] = ()
+
+    @property
+    def mixed_weeks(self) -> list[Range]:
+        """The weeks whose raw bars are of two bases."""
+        return [
+            (start, end) for (start, _), (end, factor) in pairwise([EVER, *self.eras]) if factor is None
+        ]
+
+    @property
+    def factors(self) -> Factors:
+        """By what raw prices are multiplied; those of mixed weeks are left as they are."""
+        starts = [EVER[0], *(end for end, _ in self.eras)]
+        return Factors(
+            np.array(starts, np.int64), np.array([*(1 / (factor or 1.0) for _, factor in self.eras), 1.0])
+        )
 
 
 def _state(row: asyncpg.Record) -> FeatureState:
     ranges = tuple((to_ms(r.lower), to_ms(r.upper)) for r in row["computed"] or ())
-    return FeatureState(row["version"], row["basis"], ranges, _stamp(row["last_bar"]))
+    eras = zip(map(to_ms, row["era_ends"] or ()), row["factors"] or (), strict=True)
+    return FeatureState(
+        row["version"], row["basis"], ranges, _stamp(row["last_bar"]), row["changes"], tuple(eras)
+    )
 
 
 def _stamp(moment: datetime | None) -> int | None:
@@ -81,19 +107,25 @@ def oldest_written(bars: Bars, stored: Bars) -> int:
 
 
 class SeriesFeatures:
-    """The features of one series, in a transaction in which nobody else writes it. *state*: as it is now."""
+    """The features of one series in a transaction, as they are seen at *moment*. *state*: how far they are."""
 
     def __init__(
-        self, connection: asyncpg.Connection, series: Series, state: FeatureState, last_row_ms: int | None
+        self,
+        connection: asyncpg.Connection,
+        series: Series,
+        moment: datetime,
+        state: FeatureState,
+        last_row_ms: int | None,
     ) -> None:
         self._connection = connection
         self._series = series
+        self._moment = moment
         self._last_row_ms = last_row_ms
         self.state = state
 
     async def bars(self, span: Range, *, lookback: int, limit: int) -> Bars:
-        """The first *limit* raw bars in *span*, and before them the last *lookback* that have a price."""
-        return await copy_bars(
+        """The first *limit* bars in *span*, and before them the last *lookback* that have a price; adjusted."""
+        raw = await copy_bars(
             self._connection,
             sql.load("read_feature_bars"),
             self._series.symbol,
@@ -103,6 +135,15 @@ class SeriesFeatures:
             lookback,
             limit,
         )
+        return await self._adjusted(raw) if self.state.eras and len(raw) else raw
+
+    async def _adjusted(self, raw: Bars) -> Bars:
+        """*raw* adjusted for splits; weeks with a split inside are put together from their days."""
+        bars = split_adjusted(raw, self.state.factors)
+        for week in clip(self.state.mixed_weeks, int(raw.t[0]), int(raw.t[-1]) + 1):
+            built = await read_adjusted_bars(self._connection, self._series, *week, self._moment)
+            bars = merged(bars, built)
+        return bars
 
     async def obv_before(self, stamp_ms: int) -> tuple[int, float] | None:
         """Stamp and stored on-balance volume of the last bar before *stamp_ms* that has one."""
@@ -142,28 +183,30 @@ class FeatureStore:
         self._connection = database.connection
 
     @asynccontextmanager
-    async def writing(self, series: Series) -> AsyncIterator[SeriesFeatures]:
+    async def writing(self, series: Series, moment: datetime) -> AsyncIterator[SeriesFeatures]:
         """*series* in a transaction of its own; writers of its bars wait until the block ends."""
         async with self._connection() as connection, connection.transaction():
             await lock_series(connection, series.symbol, series.timeframe.base)
-            row = await connection.fetchrow(sql.load("lock_feature_state"), series.symbol, series.timeframe)
+            row = await connection.fetchrow(
+                sql.load("lock_feature_state"), series.symbol, series.timeframe, moment
+            )
             assert row is not None
-            yield SeriesFeatures(connection, series, _state(row), _stamp(row["last_row"]))
+            yield SeriesFeatures(connection, series, moment, _state(row), _stamp(row["last_row"]))
 
     @asynccontextmanager
-    async def reading(self, series: Series) -> AsyncIterator[SeriesFeatures]:
+    async def reading(self, series: Series, moment: datetime) -> AsyncIterator[SeriesFeatures]:
         """*series* as it was when the block began, bars and rows alike; nobody waits."""
         async with self._connection() as connection, connection.transaction(isolation="repeatable_read"):
             [row] = await connection.fetch(
-                sql.load("read_feature_states"), [series.symbol], [series.timeframe]
+                sql.load("read_feature_states"), [series.symbol], [series.timeframe], moment
             )
-            yield SeriesFeatures(connection, series, _state(row), EVER[1])
+            yield SeriesFeatures(connection, series, moment, _state(row), EVER[1])
 
-    async def states(self, all_series: Sequence[Series]) -> dict[Series, FeatureState]:
+    async def states(self, all_series: Sequence[Series], moment: datetime) -> dict[Series, FeatureState]:
         """The states of many series, by one query."""
         names, timeframes = [s.symbol for s in all_series], [s.timeframe for s in all_series]
         async with self._connection() as connection:
-            rows = await connection.fetch(sql.load("read_feature_states"), names, timeframes)
+            rows = await connection.fetch(sql.load("read_feature_states"), names, timeframes, moment)
         return {Series(row["symbol"], Timeframe(row["timeframe"])): _state(row) for row in rows}
 
     async def instruments(self, names: Sequence[str] | None) -> list[Instrument]:

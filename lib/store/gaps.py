@@ -50,11 +50,6 @@ class Question:
         """The series whose answers cover it."""
         return self.timeframe.base if self.derive else self.timeframe
 
-    @property
-    def twin(self) -> Timeframe:
-        """The series the vendor builds from other data, which proves a session had trades."""
-        return Timeframe.D1 if self.timeframe.intraday else Timeframe.M1
-
 
 async def find_stretches(
     connection: asyncpg.Connection, calendar: str, zone: str, symbols: Sequence[str], question: Question
@@ -70,7 +65,7 @@ async def find_stretches(
         question.past,
         from_ms(question.delay.settled_before(question.now, zone)),
         question.counted,
-        question.twin,
+        question.now,
     )
     found: dict[str, list[Stretch]] = {symbol: [] for symbol in symbols}
     for symbol, state, start, end, units in rows:

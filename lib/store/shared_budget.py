@@ -10,7 +10,6 @@ import hmac
 import logging
 import math
 import uuid
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,11 +24,11 @@ from lib.concurrency import prefetch
 from lib.errors import DatabaseError, DatabaseUnreachable
 from lib.settings import Secret
 from lib.store.database import Database
-from lib.store.shares import AHEAD_BEATS, LEASE_BEATS, Grant, Report, Shares, Terms
+from lib.store.refusals import Terms
+from lib.store.shares import AHEAD_BEATS, LEASE_BEATS, Grant, Report, Shares
 
 _PATIENCE_SECONDS = 5.0  # for the database to answer; of the machine's time
 _ALONE_BEATS = 5
-_MARGIN = 1.001  # as the local budget's: the vendor's clock may run slower than ours
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +112,7 @@ class SharedBudget(Budget):
         self._table = table
         self._name = uuid.uuid4().hex
         self._own_terms = self._told = Terms(self.limit, self._window)
-        self._vendors_minute = window_seconds
-        self._minute = window_seconds * _MARGIN
+        self._minute = window_seconds
         self._beat = self._minute / 60
         self._deadline = 0.0
         self._exchanging = asyncio.Lock()
@@ -123,7 +121,7 @@ class SharedBudget(Budget):
         self._lease_ends = -math.inf
         self._upcoming: list[float] = []  # what could be leased, likewise
         self._reported: list[float] = []  # until when the requests count that were told of; sorted
-        self._well_sent: deque[float] = deque()
+        self._passed: list[float] = []  # when those were sent that were answered well, not told of
         self._others = 1  # nothing known yet: as if there were one more
         self._waiting = self._used_of_lease = self._told_limited = 0
         self._cut_off = False
@@ -201,7 +199,7 @@ class SharedBudget(Budget):
 
     def _answered_well(self, sent_at: float) -> None:
         super()._answered_well(sent_at)
-        self._well_sent.append(sent_at)
+        self._passed.append(sent_at)
 
     async def _exchange(self, *, leaving: bool = False) -> None:
         async with self._exchanging:
@@ -218,7 +216,8 @@ class SharedBudget(Budget):
         # No moment is told too early, and none is taken too early: the clock read in between is of either.
         report = self._report(seen.now - asked_at, leaving=leaving)
         grant = seen.shares.exchange(report, seen.now)
-        limited, leased, done, kept = self.rate_limited_count, self._leased, self._held_until, False
+        limited, passed = self.rate_limited_count, len(self._passed)
+        leased, done, kept = self._leased, self._held_until, False
         self._leased, self._held_until = [], []  # no slot is used while it is being given back
         try:
             kept = await self._table.write(seen)
@@ -227,7 +226,7 @@ class SharedBudget(Budget):
                 self._leased, self._held_until = leased, sorted(done + self._held_until)
         if kept:
             self._told_limited, self._exchanged_at = limited, self._clock.monotonic()
-            self._reported = sorted(self._reported + done)
+            self._reported, self._passed = sorted(self._reported + done), self._passed[passed:]
             self._lease_ends = asked_at + LEASE_BEATS * self._beat
             self._adopt(grant, read_at - seen.now)
         return kept
@@ -235,8 +234,6 @@ class SharedBudget(Budget):
     def _report(self, to_database: float, *, leaving: bool) -> Report:
         now = self._catch_up()
         self._reported = [moment for moment in self._reported if moment > now]
-        while self._well_sent and self._well_sent[0] <= now - self._vendors_minute:
-            self._well_sent.popleft()
         untold = self.rate_limited_count > self._told_limited
         wanted = 0 if leaving or now < self._paused_until else self._waiting + self._used_of_lease
         return Report(
@@ -249,7 +246,7 @@ class SharedBudget(Budget):
             used=self._on_the_wire + len(self._held_until) + len(self._reported),
             waiting=self._waiting,
             wanted=wanted,
-            answered=len(self._well_sent),
+            passed=[round(moment + to_database, 3) for moment in self._passed],
             pause_seconds=self.pause_seconds if untold else None,
             spared=self._others if self._cut_off else 0,
             leaving=leaving,

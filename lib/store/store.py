@@ -1,6 +1,7 @@
 """The store as the jobs see it: each question or change behind one method, connections kept inside."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
@@ -16,6 +17,7 @@ from lib.outcome import Busy
 from lib.plan import DateRange
 from lib.sessions import SessionTable
 from lib.store import answers, gaps, ledger, runs, symbols
+from lib.store.actions import ActionStore
 from lib.store.answers import Answer
 from lib.store.bars import Series, Written
 from lib.store.database import Database
@@ -26,12 +28,17 @@ WRITERS = 2  # measured: two connections write 1.4 times as fast as one, three s
 
 
 class Store:
-    """Reads and writes of one database. *busy* is the time at least one of them was under way."""
+    """Reads and writes of one database. *busy* is the time at least one of them was under way.
+
+    *actions*: those of splits and dividends.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._writers = asyncio.Semaphore(WRITERS)
+        self._series: defaultdict[tuple[str, Timeframe], asyncio.Lock] = defaultdict(asyncio.Lock)
         self.busy = Busy(clock)
+        self.actions = ActionStore(self._connection)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -39,18 +46,30 @@ class Store:
             async with self._database.connection() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def _writer(
+        self, instrument: Instrument, timeframe: Timeframe
+    ) -> AsyncIterator[asyncpg.Connection]:
+        """A connection to write with. Who only waits for the lock of its series takes no writer's place."""
+        async with (
+            self._series[instrument.symbol, timeframe.base],
+            self._writers,
+            self._connection() as connection,
+        ):
+            yield connection
+
     async def write_answer(
         self, answer: Answer, sessions: SessionTable, *, derive: bool
     ) -> dict[Timeframe, Written]:
         """Store an answer and what is derived from it, all or nothing."""
-        async with self._writers, self._connection() as connection:
+        async with self._writer(answer.instrument, answer.timeframe) as connection:
             return await answers.write_answer(connection, answer, sessions, derive=derive)
 
     async def derive_again(
         self, instrument: Instrument, base: Timeframe, span: Range, sessions: SessionTable, now: datetime
     ) -> dict[Timeframe, Written]:
         """Roll the stored bars of *base* in *span* up again."""
-        async with self._writers, self._connection() as connection:
+        async with self._writer(instrument, base) as connection:
             return await answers.derive_again(connection, instrument, base, span, sessions, now)
 
     async def find_stretches(

@@ -114,19 +114,33 @@ def action_requests(
     common = {**endpoint.order, "limit": str(endpoint.limit)}
     if since:
         common[f"{kind.date_field}.gte"] = since.isoformat()
-    return [ActionRequest(kind, endpoint.path, named | common, symbols, since) for named in chosen if symbols]
+    if not symbols:
+        return []
+    by_name = "ticker.any_of" if endpoint.lists else "ticker"
+    return [
+        ActionRequest(
+            kind,
+            endpoint.path,
+            ({by_name: ",".join(tickers)} if tickers else {}) | common,
+            {ticker: symbols[ticker] for ticker in tickers or symbols},
+            since,
+        )
+        for tickers in chosen
+    ]
 
 
-def _ticker_lists(tickers: Iterable[str], endpoint: _Endpoint) -> list[dict[str, str]]:
-    """The filter parameters that name all *tickers*, in as few requests as URLs allow."""
+def _ticker_lists(tickers: Iterable[str], endpoint: _Endpoint) -> list[list[str]]:
+    """All *tickers* in as few requests as the endpoint and the length of URLs allow."""
     if not endpoint.lists:
-        return [{"ticker": ticker} for ticker in tickers]
-    lists = [""]
+        return [[ticker] for ticker in tickers]
+    lists, length = list[list[str]](), _LONGEST_LIST
     for ticker in tickers:
-        if lists[-1] and len(lists[-1]) + 1 + len(ticker) > _LONGEST_LIST:
-            lists.append("")
-        lists[-1] += f",{ticker}" if lists[-1] else ticker
-    return [{"ticker.any_of": names} for names in lists]
+        length += len(ticker) + 1
+        if length > _LONGEST_LIST:
+            lists.append([])
+            length = len(ticker)
+        lists[-1].append(ticker)
+    return lists
 
 
 def read_actions(

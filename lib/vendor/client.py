@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 MAX_BODY_BYTES = 32 * 2**20  # 50,000 bars are about 5 MB
 MAX_IN_FLIGHT = 16
-_MAX_DECODING = 2
+_MAX_DECODING = 1  # decoding holds the interpreter's lock: a second one at a time only takes memory
 _MAX_PAGES = 10_000
 _WORTH_A_THREAD_BYTES = 32 * 2**10
 

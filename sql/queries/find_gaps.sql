@@ -1,67 +1,126 @@
 -- The state of every unit (session, or week for 1w) of some symbols in one timeframe, as runs of equal state.
--- $1 symbols text[]   $2 timeframe text   $3 ledger_timeframe text: whose answers cover it (its own, or its base)
--- $4 calendar text   $5 first date   $6 past date (exclusive)
+-- $1 symbols text[]: no name twice   $2 timeframe text   $3 ledger_timeframe text: whose answers cover it (its own,
+-- or its base)   $4 calendar text   $5 first date   $6 past date (exclusive)
 -- $7 settled_before timestamptz: units that end later are pending
 -- $8 counted boolean: count the stored bars of every unit, which finds a single deleted one; false: believe the
--- audited counts
--- $9 twin_timeframe text: the other vendor series that proves a session had trades (1d for intraday, 1m for 1d)
+-- audited counts wherever the vendor has answered
+-- $9 now timestamptz: answers that are to be verified by then no longer stand
 -- -> symbol text, state text, gap_start date, gap_end date (exclusive), units bigint; by symbol, oldest first
--- relies on the primary keys of market_data and session_audit and on index fetch_log_series
-WITH ledger AS (
-    SELECT symbol,
-           range_agg(rng) FILTER (WHERE outcome <> 'not_entitled') AS answered,
-           range_agg(rng) FILTER (WHERE outcome = 'not_entitled') AS refused,
-           range_agg(rng) FILTER (WHERE outcome = 'empty' AND attempt > 1) AS confirmed
-    FROM fetch_log
-    WHERE symbol = ANY($1::text[]) AND timeframe = $3
-    GROUP BY symbol
-),
-units AS MATERIALIZED (
-    SELECT *, row_number() OVER (ORDER BY unit_date) AS ordinal, tstzrange(cover_start, cover_end) AS cover
+-- relies on the primary keys of market_data (index only) and session_audit and on index fetch_log_series
+WITH units AS MATERIALIZED (
+    SELECT *, row_number() OVER by_date AS ordinal, lag(last_date) OVER by_date AS last_before,
+           tstzrange(cover_start, cover_end) AS cover, ends > $7 AS unsettled
     FROM session_units($4, $2, $5, $6)
+    WINDOW by_date AS (ORDER BY unit_date)
+),
+extent AS MATERIALIZED (
+    SELECT count(*) AS units, max(last_date) AS last_date, min(unit_date) AS first_date,
+           count(*) FILTER (WHERE NOT unsettled) AS settled, range_agg(cover) AS cover,
+           tstzrange(min(cover_start), max(cover_end) FILTER (WHERE NOT unsettled)) AS settled_cover
+    FROM units
+),
+-- What the ledger says of each symbol. unlisted: what the day bars, answered from long before, show to lie before
+-- the first of them.
+ledger AS MATERIALIZED (
+    SELECT w.symbol, t.listed_from, t.listed_until, l.*, coalesce(d.unlisted, 'empty') AS unlisted
+    FROM unnest($1::text[]) AS w(symbol)
+    LEFT JOIN tracked_symbols AS t ON t.symbol = w.symbol
+    CROSS JOIN LATERAL (
+        SELECT coalesce(range_agg(rng) FILTER (WHERE outcome <> 'not_entitled'), '{}') AS answered,
+               coalesce(range_agg(rng) FILTER (WHERE outcome <> 'not_entitled'
+                                                 AND (verify_after IS NULL OR verify_after > $9)), '{}') AS standing,
+               coalesce(range_agg(rng) FILTER (WHERE outcome = 'empty' AND attempt > 1), '{}') AS confirmed,
+               coalesce(range_agg(rng) FILTER (WHERE outcome = 'not_entitled'), '{}') AS refused
+        FROM fetch_log WHERE symbol = w.symbol AND timeframe = $3
+    ) AS l
+    LEFT JOIN LATERAL (
+        SELECT tstzrange(lower(days.rng), first_bar.first_ts) AS unlisted
+        FROM (SELECT first_ts FROM session_audit
+              WHERE symbol = w.symbol AND timeframe = '1d' AND n_bars > 0
+              ORDER BY session_date LIMIT 1) AS first_bar
+        CROSS JOIN LATERAL (SELECT unnest(range_agg(rng)) AS rng FROM fetch_log
+                            WHERE symbol = w.symbol AND timeframe = '1d' AND outcome <> 'not_entitled') AS days
+        WHERE days.rng @> first_bar.first_ts
+    ) AS d ON true
+),
+-- A series without a blemish is told by one range and one count: of its units only those that begin a run are judged.
+series AS MATERIALIZED (
+    SELECT l.*, NOT $8::boolean AND e.settled_cover <@ l.standing AND NOT e.cover && l.refused
+                AND coalesce(l.listed_from <= e.first_date, true) AND coalesce(l.listed_until >= e.last_date, true)
+                AND e.settled = (SELECT count(*)
+                                 FROM session_audit AS a JOIN units AS u ON u.unit_date = a.session_date
+                                 WHERE a.symbol = l.symbol AND a.timeframe = $2 AND a.n_bars > 0
+                                   AND NOT u.unsettled) AS whole
+    FROM ledger AS l CROSS JOIN extent AS e
 ),
 counted AS (
-    SELECT w.symbol, u.*, t.listed_from, t.listed_until,
-           coalesce(l.answered, '{}') AS answered, coalesce(l.refused, '{}') AS refused,
-           coalesce(l.confirmed, '{}') AS confirmed, coalesce(a.n_bars, 0) AS audited,
-           CASE WHEN $8::boolean
-                THEN (SELECT count(*) FROM market_data AS m
-                      WHERE m.symbol = w.symbol AND m.timeframe = $2
-                        AND m.timestamp >= u.day_start AND m.timestamp < u.day_end)
-                ELSE coalesce(a.n_bars, 0) END AS stored
-    FROM unnest($1::text[]) AS w(symbol)
-    CROSS JOIN units AS u
-    LEFT JOIN tracked_symbols AS t ON t.symbol = w.symbol
-    LEFT JOIN ledger AS l ON l.symbol = w.symbol
-    LEFT JOIN session_audit AS a ON a.symbol = w.symbol AND a.timeframe = $2 AND a.session_date = u.unit_date
+    SELECT s.*, u.*, u.cover <@ s.answered AS covered,
+           CASE WHEN NOT $8::boolean AND u.cover <@ s.answered THEN audited
+                WHEN grid IS NULL THEN
+                    (SELECT count(*) FROM market_data AS m
+                     WHERE m.symbol = s.symbol AND m.timeframe = $2
+                       AND m.timestamp >= bars_start AND m.timestamp < bars_end)
+                ELSE
+                    (SELECT count(*) FROM market_data AS m
+                     WHERE m.symbol = s.symbol AND m.timeframe = $2
+                       AND m.timestamp >= bars_start AND m.timestamp < bars_end
+                       AND date_bin(grid, m.timestamp, 'epoch') = m.timestamp)
+           END AS stored
+    FROM series AS s
+    CROSS JOIN extent AS e
+    CROSS JOIN LATERAL (
+        SELECT units.*, coalesce(a.n_bars, 0) AS audited
+        FROM units
+        -- OFFSET 0: one scan per symbol, hashed, instead of a probe per unit.
+        LEFT JOIN (SELECT session_date, n_bars FROM session_audit
+                   WHERE NOT s.whole AND symbol = s.symbol AND timeframe = $2 OFFSET 0) AS a
+            ON a.session_date = unit_date
+        WHERE NOT s.whole OR ordinal = 1 OR ordinal = e.settled + 1
+    ) AS u
+    OFFSET 0
 ),
-judged AS (
-    SELECT symbol, unit_date, last_date, ordinal,
+judged AS MATERIALIZED (
+    SELECT symbol, unit_date, last_before, ordinal,
            CASE
                WHEN last_date < listed_from OR unit_date > listed_until THEN 'not_expected'
-               WHEN cover && refused AND cover <@ (refused + answered) THEN 'not_entitled'
-               WHEN ends > $7 THEN 'pending'
-               WHEN NOT cover <@ answered THEN
-                   CASE WHEN stored = 0 OR cover && answered THEN 'missing' ELSE 'unverified' END
+               WHEN NOT covered AND cover && refused AND cover <@ (refused + answered) THEN 'not_entitled'
+               WHEN unsettled THEN 'pending'
+               WHEN whole THEN 'complete'
+               WHEN NOT covered THEN
+                   CASE WHEN cover && answered THEN 'missing'
+                        WHEN stored = 0 AND cover <@ unlisted THEN 'not_expected'
+                        WHEN stored = 0 THEN 'missing'
+                        WHEN stored < audited THEN 'lost'
+                        ELSE 'unverified' END
                WHEN stored < audited THEN 'lost'
-               WHEN stored > 0 THEN 'complete'
-               -- Covered and empty: the base it is derived from, or its twin, may tell that it had trades.
-               WHEN $2 <> $3 AND EXISTS (
+               -- Covered and empty: the base it is derived from, or any other series, may tell that it had trades.
+               WHEN stored = 0 AND $2 <> $3 AND EXISTS (
                    SELECT FROM session_audit AS base
-                   WHERE base.symbol = judging.symbol AND base.timeframe = $3 AND base.n_bars > 0
+                   WHERE base.symbol = u.symbol AND base.timeframe = $3 AND base.n_bars > 0
                      AND base.session_date BETWEEN unit_date AND last_date) THEN 'contradiction'
-               WHEN NOT cover && confirmed AND EXISTS (
-                   SELECT FROM session_audit AS twin
-                   WHERE twin.symbol = judging.symbol AND twin.timeframe = $9 AND twin.n_bars > 0
-                     AND twin.session_date BETWEEN unit_date AND last_date) THEN 'vendor_hole'
-               ELSE 'verified_empty'
+               WHEN stored = 0 AND NOT cover && confirmed AND EXISTS (
+                   SELECT FROM session_audit AS other
+                   WHERE other.symbol = u.symbol AND other.timeframe = ANY('{1m,5m,15m,30m,1h,4h,1d}')
+                     AND other.n_bars > 0
+                     AND other.session_date BETWEEN unit_date AND last_date) THEN 'vendor_hole'
+               WHEN NOT cover <@ standing THEN 'recheck_due'
+               WHEN stored = 0 THEN 'verified_empty'
+               WHEN audited = 0 THEN 'unverified'
+               ELSE 'complete'
            END AS state
-    FROM counted AS judging
+    FROM counted AS u
+),
+marked AS (
+    SELECT *, lag(state) OVER (PARTITION BY symbol ORDER BY ordinal) AS state_before FROM judged
 ),
 runs AS (
-    SELECT *, ordinal - row_number() OVER (PARTITION BY symbol, state ORDER BY ordinal) AS run FROM judged
+    SELECT symbol, state, unit_date, ordinal, lead(last_before) OVER following AS last_date,
+           lead(ordinal) OVER following AS past_ordinal
+    FROM marked
+    WHERE state IS DISTINCT FROM state_before
+    WINDOW following AS (PARTITION BY symbol ORDER BY ordinal)
 )
-SELECT symbol, state, min(unit_date) AS gap_start, max(last_date) + 1 AS gap_end, count(*) AS units
-FROM runs
-GROUP BY symbol, state, run
+SELECT symbol, state, unit_date AS gap_start, coalesce(r.last_date, e.last_date) + 1 AS gap_end,
+       coalesce(past_ordinal, e.units + 1) - ordinal AS units
+FROM runs AS r CROSS JOIN extent AS e
 ORDER BY symbol, gap_start

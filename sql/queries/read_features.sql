@@ -1,9 +1,11 @@
 -- The rows of features of one series in [start, end), oldest first, for COPY TO STDOUT: no NULL, so that every row has
 -- one length.
 -- $1 symbol text   $2 timeframe text   $3 start timestamptz   $4 end timestamptz
--- -> timestamp timestamptz, the bar as float8 (vwap NaN = none), trades bigint (-1 = unknown), each feature float8 (NaN = none)
+-- -> timestamp timestamptz, open, high, low, close, volume, vwap float8 (NaN = none), trades bigint
+--    (-1 = unknown), each feature float8 (NaN = none)
 -- relies on the primary key (symbol, timeframe, timestamp)
-SELECT timestamp, open, high, low, close, volume, coalesce(vwap, 'NaN'), coalesce(trades, -1),
+SELECT timestamp, coalesce(open, 'NaN'), coalesce(high, 'NaN'), coalesce(low, 'NaN'), coalesce(close, 'NaN'),
+       coalesce(volume, 'NaN'), coalesce(vwap, 'NaN'), coalesce(trades, -1),
        coalesce(return_1, 'NaN'), coalesce(log_return, 'NaN'), coalesce(gap, 'NaN'), coalesce(roc_10, 'NaN'),
        coalesce(volatility_20, 'NaN'), coalesce(volatility_rank_252, 'NaN'), coalesce(parkinson_20, 'NaN'),
        coalesce(garman_klass_20, 'NaN'), coalesce(sma_20, 'NaN'), coalesce(sma_50, 'NaN'),

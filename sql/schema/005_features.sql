@@ -4,11 +4,11 @@
 CREATE TABLE market_data_v2 (
     timestamp           timestamptz NOT NULL,
     computed_at         timestamptz NOT NULL,
-    open                double precision NOT NULL,
-    high                double precision NOT NULL,
-    low                 double precision NOT NULL,
-    close               double precision NOT NULL,
-    volume              double precision NOT NULL,
+    open                double precision,
+    high                double precision,
+    low                 double precision,
+    close               double precision,
+    volume              double precision,
     vwap                double precision,
     trades              bigint,
     return_1            double precision,
@@ -60,6 +60,7 @@ CREATE TABLE feature_state (
     version     integer NOT NULL,
     basis       text NOT NULL,
     computed    tstzmultirange NOT NULL,
+    changes     bigint NOT NULL DEFAULT 0,
     computed_at timestamptz NOT NULL,
     PRIMARY KEY (symbol, timeframe)
 );
@@ -67,5 +68,6 @@ COMMENT ON TABLE feature_state IS 'which rows of market_data_v2 are what their b
 COMMENT ON COLUMN feature_state.version IS 'of the set of features; another one than the code''s makes all rows stale';
 COMMENT ON COLUMN feature_state.basis IS
     'fingerprint of what else the values rest on: splits, sessions, bars per year; another one makes all rows stale';
+COMMENT ON COLUMN feature_state.changes IS 'how often what the features rest on was written';
 COMMENT ON COLUMN feature_state.computed IS
     'stamps of the rows that are current: a bar written later takes its own stamp and all after it out';
