@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,9 @@ import typer
 if TYPE_CHECKING:
     from benchmarks.report import Finding
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="The figures as JSON on stdout.")]
 DatabaseUrl = Annotated[
@@ -25,6 +28,13 @@ Bars = Annotated[int, typer.Option(min=100_000, help="Bars of the larger run.")]
 Pages = Annotated[int, typer.Option(min=2, help="Pages of 50,000 bars.")]
 Pairs = Annotated[int, typer.Option(min=1, help="Alternating pairs, of which the median.")]
 
+Symbols = Annotated[str | None, typer.Option(metavar="LIST", help="Comma list. Default: the 25 tracked.")]
+Days = Annotated[int, typer.Option(min=1, help="The last N calendar days.")]
+RateLimit = Annotated[
+    int, typer.Option(min=0, help="Requests a minute that the emulator allows; 0: no limit.")
+]
+Latency = Annotated[float, typer.Option(min=0, help="Seconds before each answer of the emulator.")]
+
 Work = Callable[[], Coroutine[Any, Any, "Sequence[Finding]"]]
 
 
@@ -33,12 +43,17 @@ def _measure(title: str, work: Work, as_json: bool) -> None:
 
 
 def _measure_all(works: Mapping[str, Work], as_json: bool) -> None:
-    """Carry out one after the other and show each when it is done. Status 3 if a bound is missed."""
+    """Carry out one after the other and show each when done; status 3 if a bound is missed, 1 if one fails."""
+    from benchmarks.processes import MeasurementFailed
     from benchmarks.report import document, hold, show
 
     found = {}
     for title, work in works.items():
-        found[title] = asyncio.run(work())
+        try:
+            found[title] = asyncio.run(work())
+        except MeasurementFailed as failure:
+            typer.echo(f"{title}: {failure}", err=True)
+            raise typer.Exit(1) from failure
         show(title, found[title])
     if as_json:
         documents = {title: document(findings) for title, findings in found.items()}
@@ -65,10 +80,47 @@ def memory(bars: Bars = 10_000_000, database_url: DatabaseUrl = None, as_json: A
 
 @app.command()
 def pacing(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
-    """The rate limit, kept and used up; in real time, two minutes."""
+    """The rate limit, kept and used up; in real time, three minutes."""
     from benchmarks.pacing import measure
 
     _measure("pacing", lambda: measure(database_url), as_json)
+
+
+@app.command(name="all")
+def everything(as_json: AsJson = False) -> None:
+    """The write path, memory and pacing, as ``make bench`` does; some six minutes."""
+    import benchmarks.memory
+    import benchmarks.pacing
+    import benchmarks.write
+
+    works: dict[str, Work] = {
+        "write path": benchmarks.write.measure,
+        "memory": benchmarks.memory.measure,
+        "pacing": benchmarks.pacing.measure,
+    }
+    _measure_all(works, as_json)
+
+
+@app.command()
+def baseline(
+    symbols: Symbols = None,
+    days: Days = 90,
+    rate_limit: RateLimit = 150,
+    latency: Latency = 0.2,
+    output: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the result as JSON to this file.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="PATH", exists=True, help="An earlier result to compare with.")
+    ] = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """A whole run against the emulator: seconds of API, database and computing, and the bottleneck."""
+    from benchmarks.baseline import Setting, measure
+
+    setting = Setting(symbols, days, rate_limit, latency)
+    _measure("baseline", lambda: measure(setting, output, compare, database_url), as_json)
 
 
 @app.callback()

@@ -1,8 +1,7 @@
 """Gap detection over two years of 25 symbols in all timeframes: against one count of the table, same run."""
 
 import shutil
-import statistics
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,14 +9,8 @@ from tempfile import mkdtemp
 
 import numpy as np
 
-from benchmarks.report import Figure, at_most, seconds, shown
 from lib.bars import Bars
 from lib.clock import ScaledClock
-from lib.concurrency import run_bounded
-from lib.gaps import GAPS, State, Stretch
-from lib.jobs.gaps import Found, Scope, detect
-from lib.jobs.ohlcv import Wanted
-from lib.plan import DateRange
 from lib.sessions import SessionTable
 from lib.settings import Settings
 from lib.store.answers import Answer
@@ -71,8 +64,7 @@ async def write_history(toolkit: Toolkit, instrument: Instrument, seed: int) -> 
     """Two years of one instrument, as a backfill leaves them: bars, derived bars, ledger, audit."""
     sessions = toolkit.sessions[instrument.calendar]
     start, end = (
-        int(ms)
-        for ms in midnights(np.array([day_number(FIRST), day_number(LAST) + 1]), instrument.zone)
+        int(ms) for ms in midnights(np.array([day_number(FIRST), day_number(LAST) + 1]), instrument.zone)
     )
     minutes = traded_minutes(instrument, sessions, seed)
     edges = [start, *minutes[PAGE::PAGE].tolist(), end]

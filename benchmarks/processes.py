@@ -6,15 +6,13 @@ Nothing shares a process with what is measured: neither the emulator nor Postgre
 import asyncio
 import json
 import os
-import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any
+from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.request import Request, urlopen
 
 import msgspec
@@ -22,8 +20,8 @@ import msgspec
 from lib.vendor.emulator.settings import DEFAULT_KEY
 
 ROOT = Path(__file__).resolve().parents[1]
+MEASURED = ROOT / "benchmarks" / "measured.py"
 MB = 1e6
-_KIBI = 1024
 _SHOWN_LINES = 12
 
 
@@ -33,12 +31,11 @@ class MeasurementFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A process that ended with an expected status. *peak_bytes*: the most memory it had resident.
+    """A process that ended well. *peak_bytes*: the most memory it had resident.
 
     *began* and *ended* are instants of the machine's clock, seconds since 1970.
     """
 
-    status: int
     stdout: str
     began: float
     ended: float
@@ -65,43 +62,28 @@ async def run_python(*arguments: str, **settings: str) -> Finished:
 
     Raises MeasurementFailed unless it ends with status 0.
     """
-    return await asyncio.to_thread(_run, [sys.executable, *arguments], environment(**settings))
+    with TemporaryDirectory() as folder:
+        used = Path(folder) / "used.json"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(MEASURED), str(used), sys.executable, *arguments),
+            cwd=ROOT,
+            env=environment(**settings),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        stdout, stderr = await process.communicate()
+        document = json.loads(used.read_text()) if used.exists() else {"status": process.returncode}
+    if status := document.pop("status"):
+        last_lines = "\n".join(stderr.decode().splitlines()[-_SHOWN_LINES:])
+        raise MeasurementFailed(f"{arguments[0]} ended with status {status}:\n{last_lines}")
+    return Finished(stdout.decode(), **document)
 
 
 def environment(**settings: str) -> dict[str, str]:
     """What a script needs, and *settings*: what the developer has set must not change a measurement."""
     needed = {"PATH": os.defpath, "HOME": str(Path.home()), "LANG": "C.UTF-8", "POLYGON_API_KEY": DEFAULT_KEY}
     return needed | settings
-
-
-def _run(command: list[str], environment: dict[str, str]) -> Finished:
-    with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
-        began = time.time()
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        ended = time.time()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise MeasurementFailed(f"{command[1]} ended with {process.returncode}:\n{_last_lines(stderr)}")
-        return Finished(
-            process.returncode,
-            _all_of(stdout),
-            began,
-            ended,
-            usage.ru_utime + usage.ru_stime,
-            usage.ru_maxrss * _KIBI,
-        )
-
-
-def _all_of(stream: IO[str]) -> str:
-    stream.seek(0)
-    return stream.read()
-
-
-def _last_lines(stream: IO[str]) -> str:
-    return "\n".join(_all_of(stream).splitlines()[-_SHOWN_LINES:])
 
 
 @dataclass(frozen=True, slots=True)

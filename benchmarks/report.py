@@ -1,4 +1,4 @@
-"""How figures are taken and shown: medians of alternating runs, tables for people, a document for programs."""
+"""How figures are taken and shown: medians of alternating runs, tables for people, JSON for programs."""
 
 import statistics
 import sys
@@ -30,7 +30,14 @@ class Listing:
     rows: tuple[tuple[str | float, ...], ...]
 
 
-Finding = Figure | Listing
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What follows from the figures, in a sentence."""
+
+    text: str
+
+
+Finding = Figure | Listing | Note
 
 
 def at_least(name: str, value: float, bound: float, unit: str = "") -> Figure:
@@ -67,7 +74,7 @@ def hold(findings: Sequence[Finding]) -> bool:
 
 
 def show(title: str, findings: Sequence[Finding]) -> None:
-    """Print the listings, then the figures, as tables on stderr."""
+    """Print the listings, then the figures, as tables on stderr; the notes last."""
     console = Console(file=sys.stderr)
     figures = [finding for finding in findings if isinstance(finding, Figure)]
     for listing in (finding for finding in findings if isinstance(finding, Listing)):
@@ -83,6 +90,8 @@ def show(title: str, findings: Sequence[Finding]) -> None:
             table.add_row(f.name, _number(f.value), f.unit, f.bound, mark)
         console.print(title, highlight=False)
         console.print(table)
+    for note in (finding for finding in findings if isinstance(finding, Note)):
+        console.print(note.text, highlight=False)
 
 
 def _table(head: Sequence[str]) -> Table:
@@ -110,4 +119,5 @@ def document(findings: Sequence[Finding]) -> Mapping[str, object]:
             listing.title: [dict(zip(listing.head, row, strict=True)) for row in listing.rows]
             for listing in listings
         },
+        "notes": [finding.text for finding in findings if isinstance(finding, Note)],
     }

@@ -69,7 +69,7 @@ async def _prepare(url: str) -> None:
 
 @asynccontextmanager
 async def scratch(database_url: str | None = None) -> AsyncIterator[Scratch]:
-    """Databases on the server of *database_url*, whose own is left alone; else on an embedded one, durable."""
+    """Databases on the server of *database_url*, its own left alone; else on an embedded one."""
     if database_url is None:
         async with _embedded() as url:
             yield Scratch(url)

@@ -1,4 +1,4 @@
-"""The write path: against a plain binary COPY, against itself on an unchanged re-write, against executemany."""
+"""The write path: against a plain COPY, against itself on an unchanged re-write, against executemany."""
 
 import asyncio
 import json
@@ -205,6 +205,10 @@ async def _from_json(
         taken.append((many, await seconds(lambda: writer.bodies(bodies))))
     return [
         shown("json + executemany", PAGE * len(pages) / statistics.median(t[0] for t in taken), "rows/s"),
-        shown("JSON body to committed rows", PAGE * len(pages) / statistics.median(t[1] for t in taken), "rows/s"),
+        shown(
+            "JSON body to committed rows",
+            PAGE * len(pages) / statistics.median(t[1] for t in taken),
+            "rows/s",
+        ),
         at_least("JSON to rows, times as fast as json + executemany", median_ratio(taken), 3.5),
     ]

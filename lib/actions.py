@@ -4,10 +4,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
 from typing import Generic, TypeVar
 
 WITHDRAWN_AFTER = timedelta(minutes=30)
+
+
+class Basis(StrEnum):
+    """What of them the prices of bars are adjusted for."""
+
+    RAW = "raw"  # nothing: as they were traded
+    ADJUSTED = "adjusted"  # splits
+    TOTAL_RETURN = "total-return"  # splits and dividends
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Dates are half-open: a gap's *end* is the day after its last missing session (or
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
@@ -19,8 +19,9 @@ class State(StrEnum):
     not_expected: outside the listing. not_entitled: the plan does not include it. pending: not settled yet.
     missing: never answered, or not whole. lost: fewer bars stored than were audited. contradiction: against
     the frame it is built from. vendor_hole: the vendor had nothing, though its other series shows trades.
-    suspect, unverified: bars of another program, without a ledger, statistically wrong or not.
-    verified_empty: the vendor has none. complete: nothing missing.
+    recheck_due: nothing missing, but the answer has expired and the next run asks again. suspect, unverified:
+    bars that no answer accounts for (another program's), statistically wrong or not. verified_empty: the
+    vendor has none. complete: nothing missing.
     """
 
     NOT_EXPECTED = "not_expected"
@@ -60,13 +61,17 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class OpenGap:
-    """A row of ``backfill_gaps`` that is not filled. *gap_id* None: not stored yet."""
+    """A row of ``backfill_gaps`` that is not filled. *gap_id* None: not stored yet.
+
+    *detected_at* None: only now.
+    """
 
     gap_id: int | None
     start: date
     end: date
     units: int
     state: State
+    detected_at: datetime | None = None
 
 
 def gaps_of(stretches: Iterable[Stretch]) -> list[Stretch]:
@@ -76,55 +81,83 @@ def gaps_of(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What becomes of the open rows: still open (as found now), filled, and new ones."""
+    """What becomes of the open rows.
+
+    *kept*: seen again, as they are now. *shrunk*: only dates that were not scanned are left of them.
+    *filled*: nothing was found of them. *absorbed*: all of it belongs to another row now. And the *new* ones.
+    """
 
     kept: list[OpenGap]
+    shrunk: list[OpenGap]
     filled: list[OpenGap]
+    absorbed: list[OpenGap]
     new: list[OpenGap]
 
 
+Units = Sequence[tuple[date, date]]
+
+
 def reconcile(
-    open_rows: Sequence[OpenGap], found: Sequence[Stretch], scanned: tuple[date, date]
+    open_rows: Sequence[OpenGap], found: Sequence[Stretch], scanned: tuple[date, date], beyond: Units = ()
 ) -> Reconciled:
-    """Match the gaps *found* in the dates *scanned* [start, end) with the rows that are open.
+    """Match the gaps among the stretches *found* in the dates *scanned* [start, end) with the open rows.
 
     A gap that was seen before stays its row, grown or shrunk; the oldest row wins where several meet, and
-    each row is used once. A row of which nothing was found in the dates scanned is filled, unless it reaches
-    beyond them: then the rest of it stays open.
+    each row is used once. What of a row lies beyond the dates scanned stays open: *beyond* are the units
+    (first and last date) that the rows have there, ascending. Rows that lie there whole are left out.
     """
-    kept: list[OpenGap] = []
-    unused = sorted(open_rows, key=lambda row: row.gap_id or 0)
-    new: list[OpenGap] = []
-    for gap in found:
-        row = next((r for r in unused if r.start < gap.end and gap.start < r.end), None)
-        if row is None:
-            new.append(OpenGap(None, gap.start, gap.end, gap.units, gap.state))
-        else:
-            unused.remove(row)
-            kept.append(OpenGap(row.gap_id, gap.start, gap.end, gap.units, gap.state))
-    filled: list[OpenGap] = []
+    rows = sorted(
+        (r for r in open_rows if r.start < scanned[1] and scanned[0] < r.end), key=lambda r: r.gap_id or 0
+    )
+    seen, left_over = _beyond_joined(rows, found, scanned, beyond)
+    unused, out = list(rows), Reconciled([], [], [], [], [])
+    for pieces, again in ((seen, out.kept), (left_over, out.shrunk)):
+        for piece in pieces:
+            overlapping = [r for r in rows if r.start < piece.end and piece.start < r.end]
+            row = next((r for r in overlapping if r in unused), None)
+            since = overlapping[0].detected_at if overlapping else None
+            gap_id = row.gap_id if row else None
+            kept = OpenGap(gap_id, piece.start, piece.end, piece.units, piece.state, since)
+            (again if row else out.new).append(kept)
+            if row:
+                unused.remove(row)
+    pieces = [*seen, *left_over]
     for row in unused:
-        rest = _outside(row, scanned)
-        (filled if rest is None else kept).append(row if rest is None else rest)
-    return Reconciled(kept, filled, new)
+        met = any(row.start < piece.end and piece.start < row.end for piece in pieces)
+        (out.absorbed if met else out.filled).append(row)
+    return out
 
 
-def _outside(row: OpenGap, scanned: tuple[date, date]) -> OpenGap | None:
-    """What of *row* was not scanned: the longer side; None if all of it was."""
-    sides = [(row.start, min(row.end, scanned[0])), (max(row.start, scanned[1]), row.end)]
-    start, end = max(sides, key=lambda side: side[1] - side[0])
-    if end <= start:
-        return None
-    share = (end - start) / (row.end - row.start)
-    return OpenGap(row.gap_id, start, end, max(1, round(row.units * share)), row.state)
+def _beyond_joined(
+    rows: Sequence[OpenGap], found: Sequence[Stretch], scanned: tuple[date, date], beyond: Units
+) -> tuple[list[Stretch], list[Stretch]]:
+    """The gaps found, with what the rows have beyond the dates scanned where they meet; and its rest."""
+    seen, rest = list(found), []
+    for row in rows:
+        for at, (start, end) in ((0, (row.start, scanned[0])), (-1, (scanned[1], row.end))):
+            units = [unit for unit in beyond if start <= unit[0] < min(end, row.end)]
+            if not units:
+                continue
+            part = Stretch(row.state, units[0][0], units[-1][1] + timedelta(days=1), len(units))
+            if seen and seen[at].state is row.state:
+                one, other = sorted((part, seen[at]), key=lambda s: s.start)
+                seen[at] = Stretch(row.state, one.start, other.end, one.units + other.units)
+            else:
+                rest.append(part)
+    return gaps_of(seen), rest
 
 
-def split_units(stretch: Stretch, dates: Sequence[date], others: set[date], state: State) -> list[Stretch]:
-    """*stretch* cut where units are of *others*, which are of *state*. *dates*: its units, ascending."""
+def split_units(
+    stretch: Stretch, dates: Sequence[date], others: set[date], state: State, *, days: int = 1
+) -> list[Stretch]:
+    """*stretch* cut where units are of the set *others*, which are of *state*.
+
+    *dates*: the first dates of its units, ascending; *days*: of a unit.
+    """
     marked = [(state if day in others else stretch.state, day) for day in dates]
     bounds = [0, *(i for i, (a, b) in enumerate(pairwise(marked), 1) if a[0] is not b[0]), len(marked)]
     return [
-        Stretch(marked[a][0], marked[a][1], marked[b - 1][1] + timedelta(days=1), b - a)
+        Stretch(marked[a][0], marked[a][1], marked[b - 1][1] + timedelta(days=days), b - a)
         for a, b in pairwise(bounds)
         if a < b
     ]
@@ -188,7 +221,7 @@ MEANING = {
     Sign.COMPLETE: "complete",
     Sign.PARTIAL: "some sessions incomplete",
     Sign.MISSING: "missing",
-    Sign.PENDING: "not settled yet",
+    Sign.PENDING: "not final yet",
     Sign.EMPTY: "the vendor has none",
     Sign.NOT_ENTITLED: "not in the plan",
     Sign.NOT_ASKED: "not asked",
@@ -206,7 +239,7 @@ class Cell:
     @property
     def percent(self) -> float:
         """Complete of expected, 0 to 100, rounded down to a tenth: 100 only when all are."""
-        return math.floor(1000 * self.complete / self.expected) / 10 if self.expected else 100.0
+        return 1000 * self.complete // self.expected / 10 if self.expected else 100.0
 
     @property
     def text(self) -> str:
@@ -225,6 +258,7 @@ def cell_of(stretches: Iterable[Stretch]) -> Cell:
         others = (
             (State.NOT_ENTITLED, Sign.NOT_ENTITLED),
             (State.PENDING, Sign.PENDING),
+            (State.RECHECK_DUE, Sign.PENDING),
             (State.VERIFIED_EMPTY, Sign.EMPTY),
             (State.NOT_EXPECTED, Sign.EMPTY),
         )

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Annotated, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 from urllib.parse import quote
 
-from lib.clock import from_ms
 from lib.outcome import RunStatus, SeriesOutcome, SeriesStatus, SymbolOutcome
 from lib.settings import Secret
 

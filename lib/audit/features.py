@@ -60,6 +60,12 @@ class FeatureOutcome:
     error: str | None = None
     difference: Difference = field(default_factory=Difference)
 
+    def add(self, inserted: int, updated: int, deleted: int) -> None:
+        """Count rows that were written."""
+        self.inserted += inserted
+        self.updated += updated
+        self.deleted += deleted
+
     @property
     def written(self) -> int:
         """Rows inserted, updated or deleted."""

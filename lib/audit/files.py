@@ -15,8 +15,8 @@ from lib.settings import Secret
 _FILE_MODE = 0o644
 
 
-def check_output_path(path: Path) -> None:
-    """Make sure, before a run starts, that its audit can be written to *path*.
+def check_output_path(path: Path, option: str = "--output") -> None:
+    """Make sure, before a run starts, that the file of *option* can be written to *path*.
 
     Raises UsageError saying what is in the way: a missing or closed folder, or a *path* that is no plain file
     (a symbolic link could lead anywhere).
@@ -25,29 +25,29 @@ def check_output_path(path: Path) -> None:
     if not folder.is_dir():
         raise UsageError(
             f"there is no folder {folder} for {path.name}",
-            hint=f"make it (mkdir -p {folder}) or choose another --output",
+            hint=f"make it (mkdir -p {folder}) or choose another {option}",
         )
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-        raise UsageError(f"no permission to write into {folder}", hint="choose another --output")
+        raise UsageError(f"no permission to write into {folder}", hint=f"choose another {option}")
     try:
         present = path.lstat()
     except FileNotFoundError:
         return
-    _check_replaceable(path, present, folder.stat())
+    _check_replaceable(path, present, folder.stat(), option)
 
 
-def _check_replaceable(path: Path, present: os.stat_result, folder: os.stat_result) -> None:
+def _check_replaceable(path: Path, present: os.stat_result, folder: os.stat_result, option: str) -> None:
     if stat.S_ISLNK(present.st_mode):
         raise UsageError(
-            f"{path} is a symbolic link, which an audit never follows",
-            hint="name the file itself as --output",
+            f"{path} is a symbolic link, which is never followed",
+            hint=f"name the file itself as {option}",
         )
     if not stat.S_ISREG(present.st_mode):
-        raise UsageError(f"{path} is not a plain file", hint="choose another --output")
+        raise UsageError(f"{path} is not a plain file", hint=f"choose another {option}")
     # In a folder like /tmp only the owner of a file, or of the folder, may replace it.
     owners = {present.st_uid, folder.st_uid, 0}
     if folder.st_mode & stat.S_ISVTX and os.geteuid() not in owners:
-        raise UsageError(f"{path} belongs to another user", hint="choose another --output")
+        raise UsageError(f"{path} belongs to another user", hint=f"choose another {option}")
 
 
 def write_audit(document: Mapping[str, object], path: Path, key: Secret) -> None:
@@ -60,18 +60,18 @@ def write_audit(document: Mapping[str, object], path: Path, key: Secret) -> None
     write_file(path, text + "\n")
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, text: str, option: str = "--output") -> None:
     """Replace *path* by a file of *text*: written beside it, synced, renamed. Never through a symbolic link.
 
     Raises UsageError if it cannot be written there.
     """
-    check_output_path(path)
+    check_output_path(path, option)
     try:
         with _folder(path.parent) as folder:
             _replace(folder, path.name, text.encode())
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be written: {error.strerror}", hint="make room there or choose another --output"
+            f"{path} cannot be written: {error.strerror}", hint=f"make room there or choose another {option}"
         ) from error
 
 

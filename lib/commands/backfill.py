@@ -1,10 +1,12 @@
-"""What ``master_backfill.py`` and ``scripts/backfill_ohlcv.py`` share: from options to a finished run."""
+"""What the commands that fetch bars or look for gaps share: from options to a finished run."""
 
 import asyncio
+import shlex
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from rich.text import Text
 from lib.audit import Audit, check_output_path, write_audit
 from lib.clock import Clock, SystemClock
 from lib.commands.matrix import show_matrix, show_remaining
+from lib.commands.page import write_page
 from lib.commands.progress import watching
 from lib.commands.running import Output, set_up_logging, told
 from lib.commands.summary import (
@@ -23,12 +26,15 @@ from lib.commands.summary import (
     show_places,
     show_plan,
     show_problems,
+    show_scanned,
     show_symbols,
     show_totals,
 )
 from lib.errors import BackfillError, LockHeld, RunInterrupted, UsageError
 from lib.gaps import gaps_of
 from lib.jobs.run import Pacing, Report, Request, carry_out, new_report, plan
+from lib.jobs.scan import scan
+from lib.sessions import SessionTable
 from lib.settings import Secret, Settings, load_settings
 from lib.store.database import Database, open_database
 from lib.store.locks import run_lock
@@ -38,7 +44,15 @@ from lib.vendor.emulator.simulated import SimulatedMarket
 from lib.wiring import Toolkit, VendorTerms, open_toolkit
 
 ROOT = Path(__file__).resolve().parents[2]
-NEXT = "the same command again, or: python scripts/backfill_gaps.py list"
+MANY_LACKING = 10
+
+
+class Task(Enum):
+    """What a command does: fetch (then look for gaps, if it retries them), fill gaps, look for them."""
+
+    BACKFILL = "backfill"
+    FILL = "fill"
+    SCAN = "scan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,7 @@ class Job:
     """One invocation, parsed and checked.
 
     *symbols* None: every active one. *audit_path* None: no audit file. *database_url*: as typed, if it was.
+    *counted*: whether a scan counts the stored bars.
     """
 
     script: str
@@ -61,6 +76,9 @@ class Job:
     database_url: str | None
     arguments: Mapping[str, Any]
     worst_first: bool = False
+    html_path: Path | None = None
+    task: Task = Task.BACKFILL
+    counted: bool = True
 
 
 async def execute(job: Job, output: Output) -> int:
@@ -68,11 +86,13 @@ async def execute(job: Job, output: Output) -> int:
     settings = load_settings(database_url=job.database_url, script_folder=ROOT)
     if job.audit_path and not job.dry_run:
         check_output_path(job.audit_path)
+    if job.html_path and not job.dry_run:
+        check_output_path(job.html_path, "--output-html")
     async with _demo(settings, job) as settings:
-        if not settings.api_key and not job.dry_run:
+        if not settings.api_key and not job.dry_run and job.task is not Task.SCAN:
             raise UsageError("no API key is set", hint="set POLYGON_API_KEY (MASSIVE_API_KEY), or try --demo")
         set_up_logging(output, settings)
-        _tell_database(settings, job, output)
+        tell_database(settings, output, demo=job.demo)
         report = new_report(job.script, settings, job.request, job.pacing, SystemClock())
         told.info("%s %s begins on the database %s", job.script, report.run_id, settings.database_name)
         status = await _run(job, report, output)
@@ -80,10 +100,10 @@ async def execute(job: Job, output: Output) -> int:
         return status
 
 
-def _tell_database(settings: Settings, job: Job, output: Output) -> None:
+def tell_database(settings: Settings, output: Output, *, demo: bool) -> None:
     """Name the database; loudly if nobody is looking and it may be another than the one that was meant."""
     nobody = not any(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    if settings.database_url is None and not job.demo and nobody:
+    if settings.database_url is None and not demo and nobody:
         output.warning(
             f"DATABASE_URL is not set: this run uses the embedded database in {settings.home}",
             "set DATABASE_URL in the crontab or in .env if the bars belong into another one",
@@ -93,10 +113,12 @@ def _tell_database(settings: Settings, job: Job, output: Output) -> None:
 
 async def _run(job: Job, report: Report, output: Output) -> int:
     audit: Audit | None = None
+    sessions: Mapping[str, SessionTable] = {}
     try:
         async with _opened(job, report) as toolkit:
             if job.dry_run:
                 return await _dry_run(job, toolkit, output)
+            sessions = toolkit.sessions
             audit = await _carry_out(job, toolkit, report, output)
     except (UsageError, LockHeld, RunInterrupted):
         raise
@@ -109,6 +131,8 @@ async def _run(job: Job, report: Report, output: Output) -> int:
     audit = audit or report.audit(None)
     if job.audit_path:
         write_audit(audit, job.audit_path, report.settings.api_key)
+    if job.html_path:
+        write_page(job.html_path, report, audit, sessions, fill_command(job, report))
     return _conclude(report, audit, job, output)
 
 
@@ -134,10 +158,18 @@ async def _locked(database: Database, clock: Clock) -> AsyncIterator[None]:
 
 
 async def _carry_out(job: Job, toolkit: Toolkit, report: Report, output: Output) -> Audit:
+    if job.task is Task.SCAN:
+        return await scan(toolkit, job.symbols, report, counted=job.counted)
     symbols = len(job.symbols) if job.symbols is not None else len(await toolkit.store.instruments(None))
     with watching(output.console(), toolkit, symbols, job.terms.rate_limit) as watcher:
         return await carry_out(
-            toolkit, job.symbols, report, watcher, job.arguments, gap_retries=job.gap_retries
+            toolkit,
+            job.symbols,
+            report,
+            watcher,
+            job.arguments,
+            gap_retries=job.gap_retries,
+            fetch=job.task is Task.BACKFILL,
         )
 
 
@@ -149,21 +181,44 @@ async def _dry_run(job: Job, toolkit: Toolkit, output: Output) -> int:
 
 
 def _conclude(report: Report, audit: Audit, job: Job, output: Output) -> int:
-    console = output.console()
-    show_symbols(console, report.outcomes)
+    console, scanned = output.console(), job.task is Task.SCAN
+    show_symbols(console, [o for o in report.outcomes if o.series or job.task is Task.BACKFILL])
     if report.gaps:
         show_matrix(console, report.gaps.matrix, worst_first=job.worst_first)
         console.print()
-    _show_wrong(output.console(always=True), report, quiet=output.quiet)
-    show_totals(console, report, audit)
-    show_places(console, report, job.audit_path, demo=job.demo, typed_url=job.database_url is not None)
+    _show_wrong(output.console(always=True), report, job, quiet=output.quiet)
+    if scanned:
+        show_scanned(console, report, audit)
+    else:
+        show_totals(console, report, audit)
+    show_places(
+        console,
+        report,
+        job.audit_path,
+        demo=job.demo,
+        typed_url=job.database_url is not None,
+        page_path=job.html_path,
+    )
     if report.error:
         output.error(report.error)
-    output.result(dict(audit))
+    output.result(_of_a_scan(audit) if scanned else dict(audit))
     return 130 if report.interrupted else report.exit_status
 
 
-def _show_wrong(console: Console, report: Report, *, quiet: bool) -> None:
+def _of_a_scan(audit: Audit) -> dict[str, object]:
+    """What of an audit's keys means something when nothing was sent and no run is recorded."""
+    return {
+        "schema_version": audit["schema_version"],
+        "timestamp": audit["timestamp"],
+        "status": audit["status"],
+        "config": audit["config"],
+        "symbols_processed": audit["symbols_processed"],
+        "gaps_detected": audit["gaps_detected"],
+        "completeness": audit["completeness"],
+    }
+
+
+def _show_wrong(console: Console, report: Report, job: Job, *, quiet: bool) -> None:
     """What went wrong, with --quiet too: a gap with its cause, else the failure itself."""
     after = report.gaps.after if report.gaps else {}
     told_as_gap = {symbol for symbol, series in after.items() if any(map(gaps_of, series.values()))}
@@ -171,7 +226,32 @@ def _show_wrong(console: Console, report: Report, *, quiet: bool) -> None:
     for line in problem_lines(report.outcomes):
         told.warning("%s", Text.from_markup(line).plain)
     if report.gaps and (told_as_gap or not quiet):
-        show_remaining(console, report.gaps, NEXT)
+        show_remaining(console, report.gaps, next_step(job, report), retried=job.task is not Task.SCAN)
+
+
+def next_step(job: Job, report: Report) -> str:
+    """What to do about gaps that remain."""
+    if job.task is Task.SCAN:
+        return fill_command(job, report)
+    again = "the same command again"
+    if job.task is Task.FILL:
+        return f"{again}; what the vendor had nothing of is asked again after half an hour"
+    return f"{again}, or: python scripts/backfill_gaps.py list"
+
+
+def fill_command(job: Job, report: Report) -> str:
+    """The command that fills what *job* found missing, as it is typed in the checkout."""
+    after = report.gaps.after if report.gaps else {}
+    lacking = [symbol for symbol, series in after.items() if any(map(gaps_of, series.values()))]
+    typed = {
+        name: job.arguments.get(name) for name in ("symbols", "timeframes", "days", "start", "end", "plan")
+    }
+    if len(lacking) <= MANY_LACKING:
+        typed["symbols"] = ",".join(lacking)
+    words = [word for name, value in typed.items() if value for word in (f"--{name}", str(value))]
+    words += [] if job.request.derive else ["--no-derive"]
+    words += ["--database-url", "URL"] if job.database_url else ["--demo"] if job.demo else []
+    return shlex.join(["python", "scripts/backfill_gaps.py", "fill", *words])
 
 
 @asynccontextmanager
@@ -181,10 +261,9 @@ async def _demo(settings: Settings, job: Job) -> AsyncIterator[Settings]:
         yield settings
         return
     async with Emulator(SimulatedMarket()) as emulator:
-        yield replace(
-            settings,
-            home=settings.home / "demo",
-            database_url=None,
-            base_url=emulator.url,
-            api_key=Secret(DEFAULT_KEY),
-        )
+        yield replace(of_demo(settings), base_url=emulator.url, api_key=Secret(DEFAULT_KEY))
+
+
+def of_demo(settings: Settings) -> Settings:
+    """The settings with the demo's database."""
+    return replace(settings, home=settings.home / "demo", database_url=None)

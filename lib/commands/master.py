@@ -37,10 +37,9 @@ def backfill(
     gap_retries: options.GapRetries = 2,
     derive: options.Derive = True,
     recheck: options.Recheck = False,
-    worst_first: Annotated[
-        bool, typer.Option("--worst-first", help="The matrix by what is missing.")
-    ] = False,
+    worst_first: options.WorstFirst = False,
     output: Annotated[Path, typer.Option(metavar="PATH", help="The audit, a JSON file.")] = DEFAULT_AUDIT,
+    output_html: options.OutputHtml = None,
     dry_run: options.DryRun = False,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
@@ -81,6 +80,7 @@ def backfill(
             database_url=database_url,
             arguments=options.as_texts(arguments),
             worst_first=worst_first,
+            html_path=output_html,
         )
         return await execute(job, out)
 

@@ -57,12 +57,17 @@ def legend(matrix: Matrix, timeframes: Sequence[Timeframe]) -> str:
     return text + ("; percent: sessions complete of those expected" if Sign.PARTIAL in used else "")
 
 
-def show_remaining(console: Console, report: GapReport, command: str) -> None:
-    """Print what was found and filled, the gaps that remain with their cause, and what to type next."""
+def show_remaining(console: Console, report: GapReport, command: str, *, retried: bool = True) -> None:
+    """Print what was found and filled, the gaps that remain with their cause, and what to type next.
+
+    *retried*: whether any were asked for.
+    """
     found = sum(len(gaps_of(s)) for series in report.before.values() for s in series.values())
     if found:
         filled = sum(r["filled"] for series in report.results.values() for rs in series.values() for r in rs)
-        console.print(f"gaps      {found} found, {filled} filled, {report.remaining} remain")
+        console.print(
+            f"gaps      {found} found" + (f", {filled} filled, {report.remaining} remain" if retried else "")
+        )
     lines = [
         f"[bold]{escape(symbol)}[/] {','.join(timeframes)}: {text}"
         for (symbol, text), timeframes in _remaining(report).items()
@@ -70,7 +75,7 @@ def show_remaining(console: Console, report: GapReport, command: str) -> None:
     for line in lines[:MANY_GAPS]:
         console.print(line)
     if len(lines) > MANY_GAPS:
-        console.print(f"… and {len(lines) - MANY_GAPS} more: see the audit")
+        console.print(f"… and {len(lines) - MANY_GAPS} more: python scripts/backfill_gaps.py list")
     if lines:
         console.print(f"next      {escape(command)}")
 

@@ -61,6 +61,11 @@ Recheck = Annotated[
 Derive = Annotated[
     bool, typer.Option("--derive/--no-derive", help="Fetch 1m and 1d and roll up the others, or fetch each.")
 ]
+WorstFirst = Annotated[bool, typer.Option("--worst-first", help="The matrix by what is missing.")]
+OutputHtml = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Write matrix and sessions as one page, readable by itself."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, send nothing.")]
 DatabaseUrl = Annotated[
     str | None,

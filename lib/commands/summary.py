@@ -55,14 +55,32 @@ def show_totals(console: Console, report: Report, audit: Audit) -> None:
     )
 
 
+def show_scanned(console: Console, report: Report, audit: Audit) -> None:
+    """Print what a scan, which asks and stores nothing, came to."""
+    cells = [cell for row in (report.gaps.matrix if report.gaps else {}).values() for cell in row.values()]
+    complete, expected = sum(cell.complete for cell in cells), sum(cell.expected for cell in cells)
+    console.print(
+        f"[bold]{audit['status']}[/]: {complete:,} of {expected:,} sessions, all timeframes, in "
+        f"{audit['timing']['wall_seconds']:.1f} s; nothing was sent"
+    )
+
+
 def show_places(
-    console: Console, report: Report, audit_path: Path | None, *, demo: bool, typed_url: bool
+    console: Console,
+    report: Report,
+    audit_path: Path | None,
+    *,
+    demo: bool,
+    typed_url: bool,
+    page_path: Path | None = None,
 ) -> None:
-    """Print where the data and the audit are, and the command that opens the database."""
+    """Print where the data, the audit and the page are, and the command that opens the database."""
     console.print(f"database  {escape(report.settings.database_name)}")
     console.print(f"query it  {escape(psql_command(demo=demo, typed_url=typed_url))}")
     if audit_path:
         console.print(f"audit     {escape(str(audit_path))}")
+    if page_path:
+        console.print(f"page      {escape(str(page_path))}")
 
 
 def psql_command(*, demo: bool, typed_url: bool) -> str:

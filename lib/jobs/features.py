@@ -138,7 +138,7 @@ class FeatureReport:
 
     def _config(self) -> FeatureConfig:
         dates = self.request.dates(self.started_at, NEW_YORK)
-        seen = {series.timeframe for outcome in self.outcomes for series in outcome.series}
+        seen = {series.timeframe for outcome in self.outcomes for series in outcome.series} or set(Timeframe)
         return {
             "symbols": [outcome.symbol for outcome in self.outcomes],
             "timeframes": [str(tf) for tf in Timeframe if tf in (self.request.timeframes or seen)],
@@ -190,12 +190,12 @@ class _FeatureRun:
     report: FeatureReport
     progress: FeatureProgress
     todo: dict[str, list[SeriesWork]] = field(default_factory=dict)
-    year: dict[tuple[str, Timeframe], float] = field(default_factory=dict)
+    bases: dict[tuple[str, Timeframe], Basis] = field(default_factory=dict)
 
     async def run(self, names: Sequence[str] | None) -> None:
         known = {i.symbol: i for i in await self.tools.store.instruments(names)}
         series = [Series(i.symbol, timeframe) for i in known.values() for timeframe in self._timeframes(i)]
-        states = await self.tools.store.states(series)
+        states = await self.tools.store.states(series, self.report.started_at)
         for name in known if names is None else names:
             self._plan(name, known.get(name), states)
         if self.report.request.mode is Mode.VERIFY:
@@ -218,6 +218,7 @@ class _FeatureRun:
                 self._plan_series(instrument, series, states[Series(name, timeframe)])
         if all(series.status is FeatureStatus.NO_BARS for series in outcome.series):
             outcome.error = self._no_bars(name)
+            outcome.series.clear()
 
     def _plan_series(self, instrument: Instrument, outcome: FeatureOutcome, state: FeatureState) -> None:
         if state.last_bar_ms is None:
@@ -228,17 +229,20 @@ class _FeatureRun:
             outcome.status = FeatureStatus.OK
 
     def _work(self, instrument: Instrument, outcome: FeatureOutcome) -> SeriesWork:
-        sessions, timeframe = self.tools.sessions[instrument.calendar], outcome.timeframe
-        key = (instrument.calendar, timeframe)
-        if key not in self.year:
-            self.year[key] = bars_per_year(sessions, timeframe)
+        key = (instrument.calendar, outcome.timeframe)
+        if key not in self.bases:
+            sessions = self.tools.sessions[instrument.calendar]
+            self.bases[key] = Basis(outcome.timeframe, sessions, bars_per_year(sessions, outcome.timeframe))
         request = self.report.request
         return SeriesWork(
-            Basis(timeframe, sessions, self.year[key]),
-            request.span(instrument, timeframe, self.report.started_at),
+            self.tools.store,
+            self.report.clock,
+            self.bases[key],
+            request.span(instrument, outcome.timeframe, self.report.started_at),
             request.mode is Mode.FULL,
             self.report.phases,
             outcome,
+            self.progress.page_done,
         )
 
     def _is_due(self, work: SeriesWork, state: FeatureState) -> bool:
@@ -271,22 +275,10 @@ class _FeatureRun:
         outcome, clock = work.outcome, self.report.clock
         began = clock.monotonic()
         try:
-            await (self._verify(work) if self.report.request.mode is Mode.VERIFY else self._compute(work))
+            await (work.verify() if self.report.request.mode is Mode.VERIFY else work.bring_up_to_date())
             outcome.status = FeatureStatus.DIFFERS if outcome.difference.rows else FeatureStatus.OK
         except HorizonExceeded as error:
             outcome.status, outcome.error = FeatureStatus.FAILED, f"{error} ({error.hint})"
         finally:
             outcome.seconds += clock.monotonic() - began
             self.progress.series_done()
-
-    async def _compute(self, work: SeriesWork) -> None:
-        more, series = True, Series(work.outcome.symbol, work.outcome.timeframe)
-        while more:
-            before = work.outcome.computed
-            async with self.tools.store.writing(series) as features:
-                more = await work.next_page(features, self.report.clock.now())
-            self.progress.page_done(work.outcome.computed - before)
-
-    async def _verify(self, work: SeriesWork) -> None:
-        async with self.tools.store.reading(Series(work.outcome.symbol, work.outcome.timeframe)) as features:
-            await work.verify(features)

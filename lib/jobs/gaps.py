@@ -153,7 +153,7 @@ async def look(
 ) -> None:
     """Find the gaps of *scopes* and note them in the ledger; sends nothing.
 
-    Bars that are not *counted* may be gone without being seen: then the ledger, which knows more, is left alone.
+    Bars that are not *counted* may be gone unseen: then the ledger, which knows more, is left alone.
     """
     report.before = report.after = await detect(toolkit, scopes, counted=counted)
     _explain(report, outcomes)

@@ -237,11 +237,11 @@ async def _fill_gaps(
     )
 
 
-def untouched(
-    toolkit: Toolkit, instruments: Sequence[Instrument], report: Report
-) -> list[SymbolOutcome]:
+def untouched(toolkit: Toolkit, instruments: Sequence[Instrument], report: Report) -> list[SymbolOutcome]:
     """The outcomes of symbols of which nothing was fetched; dates beyond the calendar are their error."""
-    return [SymbolOutcome(i.symbol, error=_beyond_horizon(toolkit, i, report)) for i in instruments]
+    return [
+        SymbolOutcome(i.symbol, error=_beyond_horizon(toolkit, i, report), ended=True) for i in instruments
+    ]
 
 
 def _beyond_horizon(toolkit: Toolkit, instrument: Instrument, report: Report) -> str | None:

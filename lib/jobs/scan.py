@@ -21,7 +21,7 @@ async def scan(
     wanted = names if names is not None else list(known)
     instruments = [known[name] for name in wanted if name in known]
     report.outcomes.extend(
-        SymbolOutcome(name, error="not tracked: it was never backfilled") for name in wanted if name not in known
+        SymbolOutcome(name, error="not tracked: never backfilled") for name in wanted if name not in known
     )
     report.outcomes.extend(untouched(toolkit, instruments, report))
     report.look_at(instruments)

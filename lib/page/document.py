@@ -1,6 +1,6 @@
 """The whole page: the finding first, then the facts of the run, the matrix, and a calendar a symbol.
 
-One file that needs nothing else: styles, marks and the script, without which everything can be read, are inside.
+One file that needs nothing else: styles, marks and script are inside; without the script it reads the same.
 """
 
 from base64 import b64encode
@@ -15,7 +15,7 @@ from lib.gaps import GAPS, State, Stretch
 from lib.page.heatmap import Axes, calendar
 from lib.page.markup import Markup, joined, tag, void
 from lib.page.matrix import matrix
-from lib.page.words import WORDS, WORST_FIRST, Shown, dates, listed, many
+from lib.page.words import WORDS, WORST_FIRST, Shown, dates, listed, many, unit_of
 from lib.timeframe import Timeframe
 
 MANY_STRETCHES = 25  # rows of the table of a symbol
@@ -25,7 +25,7 @@ FOLDER = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is shown of a run. *failures*: symbols nothing could be said of, and why. *problem*: what ended it."""
+    """What is shown of a run. *failures*: why some symbols are not shown. *problem*: what ended the run."""
 
     audit: Audit
     symbols: Sequence[Shown]
@@ -84,7 +84,7 @@ def finding(page: Page) -> str:
         verb = "remains" if remaining == 1 else "remain"
         return f"{many(remaining, 'gap')} {verb} in {lacking} of {many(len(page.symbols), 'symbol')}"
     if page.failures:
-        return f"{many(len(page.failures), 'symbol')} failed"
+        return f"{many(len(page.failures), 'symbol')} not looked at"
     status = page.audit["status"]
     if status == "complete":
         return "Nothing is missing" if page.symbols else "Nothing was looked at"
@@ -99,7 +99,7 @@ def _headline(page: Page) -> Iterator[Markup]:
     asked = f"{many(len(page.symbols) + len(page.failures), 'symbol')}, {config['start']} … {config['end']}"
     yield tag("p", f"{asked}; as of {_moment(page.audit['timestamp'])}. The run is {status}.", class_="lead")
     if page.problem:
-        yield tag("p", page.problem, class_="problem", role="alert")
+        yield tag("p", page.problem, class_="problem")
     if page.next_command and not _good(page):
         yield tag("p", "Next: ", tag("code", page.next_command), class_="next")
 
@@ -117,7 +117,7 @@ def _main(page: Page, calendars: Markup) -> Iterator[Markup]:
     yield tag("dl", *_figures(page), class_="figures")
     if page.failures:
         items = (tag("li", tag("b", name), f": {why}") for name, why in page.failures.items())
-        yield tag("section", tag("h2", "Failed"), tag("ul", *items, class_="failures"))
+        yield tag("section", tag("h2", "Not looked at"), tag("ul", *items, class_="failures"))
     if page.symbols:
         yield tag("section", tag("h2", "Matrix"), _controls(page), matrix(page.symbols))
         yield tag("section", tag("h2", "Sessions"), _legend(page), tag("div", calendars, id="symbols"))
@@ -129,13 +129,13 @@ def _figures(page: Page) -> Iterator[Markup]:
     audit = page.audit
     gaps, sent, time = audit["summary"], audit["requests"], audit["timing"]
     if expected:
-        yield _figure("complete", _percent(complete, expected), f"{complete:,} of {many(expected, 'session')}, timeframes added up")
+        told = f"{complete:,} of {many(expected, 'session')}"
+        yield _figure("complete, all timeframes", _percent(complete, expected), told)
     yield _figure(
         "gaps", f"{gaps['gaps_remaining']:,}", f"{gaps['gaps_found']:,} found, {gaps['gaps_filled']:,} filled"
     )
-    yield _figure(
-        "requests", f"{sent['total']:,}", f"{sent['retries']} tried again, {sent['rate_limited']} answered 429"
-    )
+    met = f"{sent['retries']} tried again, {sent['rate_limited']} answered 429"
+    yield _figure("requests", f"{sent['total']:,}", met if sent["total"] else "nothing was asked")
     yield _figure("time", _duration(time["wall_seconds"]), f"most of it {_PART[time['bottleneck']]}")
 
 
@@ -163,8 +163,10 @@ def _controls(page: Page) -> Markup:
     """What the script needs; without it they stay hidden."""
     if len(page.symbols) < 2:
         return Markup()
-    find = tag("label", "find ", void("input", type="search", id="find", autocomplete="off", spellcheck="false"))
-    only = tag("label", void("input", type="checkbox", id="only"), " only what lacks")
+    find = tag(
+        "label", "find ", void("input", type="search", id="find", autocomplete="off", spellcheck="false")
+    )
+    only = tag("label", void("input", type="checkbox", id="only"), " only with gaps")
     order = tag("label", void("input", type="checkbox", id="worst"), " worst first")
     return tag("form", find, only, order, tag("output", "", for_="find only"), id="controls", hidden=True)
 
@@ -183,7 +185,9 @@ def _swatch(state: State) -> Markup:
 
 def _symbol(number: int, shown: Shown, axes: Axes, page: Page) -> Markup:
     lacks = f"{many(shown.gaps, 'gap')}, {many(shown.lacking, 'session')} lacking" if shown.gaps else "no gap"
-    summary = tag("summary", tag("h3", shown.symbol), " ", tag("span", lacks, class_="bad" if shown.gaps else "quiet"))
+    summary = tag(
+        "summary", tag("h3", shown.symbol), " ", tag("span", lacks, class_="bad" if shown.gaps else "quiet")
+    )
     opened = shown.gaps > 0 or len(page.symbols) <= MANY_OPEN
     details = tag("details", summary, calendar(shown, axes), _stretches(shown), open=opened)
     return tag(
@@ -197,11 +201,13 @@ def _symbol(number: int, shown: Shown, axes: Axes, page: Page) -> Markup:
 
 
 def _stretches(shown: Shown) -> Markup:
-    """What is not complete, gaps first, each with its cause; without what has not settled, as it will by itself."""
+    """What is not complete, gaps first, each with its cause; without what only has to settle."""
     found = sorted(_grouped(shown).items(), key=lambda item: (item[0][0].state not in GAPS, item[0][0].start))
     if not found:
         return Markup()
-    names = ["dates", "sessions", "timeframes", "state", "cause"][: 5 if any(why for (_, why), _ in found) else 4]
+    names = ["dates", "how many", "timeframes", "state", "cause"]
+    if not any(why for (_, why), _ in found):
+        names.remove("cause")
     drawn = [tag("tr", *_stretch(*key, series)[: len(names)]) for key, series in found[:MANY_STRETCHES]]
     if len(found) > MANY_STRETCHES:
         command = tag("code", f"python scripts/backfill_gaps.py list --symbols {shown.symbol}")
@@ -224,7 +230,7 @@ def _grouped(shown: Shown) -> dict[tuple[Stretch, str], list[Timeframe]]:
 def _stretch(stretch: Stretch, why: str, timeframes: Sequence[Timeframe]) -> list[Markup]:
     return [
         tag("td", dates(stretch.start, stretch.end)),
-        tag("td", f"{stretch.units:,}", class_="number"),
+        tag("td", many(stretch.units, unit_of(timeframes[0])), class_="number"),
         tag("td", listed(timeframes)),
         tag("td", _swatch(stretch.state), " ", WORDS[stretch.state], class_="state"),
         tag("td", why, class_="cause"),

@@ -17,9 +17,9 @@ from lib.timeframe import Timeframe
 from lib.zones import sunday_of
 
 PITCH = 10  # pixels from cell to cell; the patterns of marks.svg are as large
-LEFT, TOP = 18, 15  # pixels for the names of the weekdays and of the months
+LEFT, TOP = 22, 15  # pixels for the names of the weekdays and of the months
 MANY_RUNS = 60  # more of them are drawn by state, without their dates: such a page must stay light
-MONTH_COLUMNS, YEAR_COLUMNS = 3, 4  # the least room for the name of a month, and for its year
+MONTH_COLUMNS = 3  # the least room for the name of a month
 
 WEEKDAYS = ("S", "M", "T", "W", "T", "F", "S")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -112,17 +112,14 @@ def _weekdays(block: Block) -> Iterator[Markup]:
 
 
 def _months(block: Block, sessions: Sequence[date]) -> Iterator[Markup]:
-    """The months that have room for their name, the year at the first that has room for it too."""
+    """The year, in the corner, and the months that have room for their names."""
+    yield tag("text", f"’{sessions[block.first]:%y}", x=-LEFT, y=-5, class_="year")
     firsts = {d.month: d for d in reversed(sessions[block.first : block.past])}
     starts = [(block.place(day)[0], day) for day in sorted(firsts.values())]
     ends = [column for column, _ in starts[1:]] + [block.columns]
-    year_told = False
     for (column, day), end in zip(starts, ends, strict=True):
-        name = MONTHS[day.month - 1]
-        if not year_told and end - column >= YEAR_COLUMNS:
-            name, year_told = f"{name} ’{day:%y}", True
         if end - column >= MONTH_COLUMNS:
-            yield tag("text", name, x=column * PITCH, y=-5)
+            yield tag("text", MONTHS[day.month - 1], x=column * PITCH, y=-5)
 
 
 def calendar(shown: Shown, axes: Axes) -> Markup:
@@ -191,7 +188,8 @@ def _summary(block: Block, shown: Shown, parts: Sequence[Run]) -> str:
 
 def _path(block: Block, days: Sequence[date], state: State, title: str) -> Markup:
     drawn = "".join(
-        f"M{x * PITCH} {y * PITCH}h{w * PITCH}v{h * PITCH}h-{w * PITCH}z" for x, y, w, h in _areas(block, days)
+        f"M{x * PITCH} {y * PITCH}h{w * PITCH}v{h * PITCH}h-{w * PITCH}z"
+        for x, y, w, h in _areas(block, days)
     )
     return tag("path", tag("title", title), class_=state, d=drawn)
 

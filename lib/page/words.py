@@ -41,7 +41,7 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One symbol: the dates of its *sessions*, ascending, what was found of each timeframe, and why it stays so."""
+    """One symbol: its *sessions* (dates, ascending), what was found of each timeframe, why gaps remain."""
 
     symbol: str
     sessions: Sequence[date]
@@ -72,6 +72,11 @@ def dates(start: date, end: date) -> str:
 def many(number: int, noun: str) -> str:
     """A number with its noun, e.g. ``1 session``, ``1,204 sessions``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def unit_of(timeframe: Timeframe) -> str:
+    """What completeness is counted in."""
+    return "week" if timeframe is Timeframe.W1 else "session"
 
 
 def listed(timeframes: Iterable[Timeframe]) -> str:

@@ -10,28 +10,27 @@ from lib import sql
 from lib.adjustment import EVER, Era, Factors
 from lib.bars import Bars
 from lib.clock import from_ms, to_ms
-from lib.coverage import Range
 from lib.store.bars import Series, copy_bars
 from lib.timeframe import Timeframe
 from lib.zones import NEW_YORK, midnight_ms
 
 
 async def read_adjusted_bars(
-    connection: asyncpg.Connection, series: Series, start_ms: int, end_ms: int, moment: datetime
+    connection: asyncpg.Connection,
+    series: Series,
+    start_ms: int,
+    end_ms: int,
+    moment: datetime,
+    *,
+    limit: int | None = None,
 ) -> Bars:
     """The bars of *series* that start in [start_ms, end_ms), adjusted for the splits executed up to *moment*.
 
     A 1w bar of a week with a split inside is rolled up from its adjusted days, NaN if they are not stored.
     """
-    span: Range = (start_ms, end_ms)
-    return await copy_bars(
-        connection,
-        sql.load("read_adjusted_bars"),
-        series.symbol,
-        series.timeframe,
-        *map(from_ms, span),
-        moment,
-    )
+    span = (from_ms(start_ms), from_ms(end_ms))
+    query = sql.load("read_adjusted_bars")
+    return await copy_bars(connection, query, series.symbol, series.timeframe, *span, moment, limit)
 
 
 async def split_factors(connection: asyncpg.Connection, symbol: str, moment: datetime) -> Factors:

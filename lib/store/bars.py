@@ -1,10 +1,13 @@
 """Bars of ``market_data``: read as columns, written by what is new and what has changed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import numpy as np
+import numpy.typing as npt
 
 from lib import sql
 from lib.bars import NO_TRADES, Bars
@@ -62,7 +65,25 @@ async def copy_bars(connection: asyncpg.Connection, query: str, *arguments: obje
     data = await binary.collect(
         lambda sink: connection.copy_from_query(query, *arguments, output=sink, format="binary")
     )
-    rows = binary.decode(_READ, data)
+    return _bars(binary.decode(_READ, data))
+
+
+def bars_of_arrays(arrays: asyncpg.Record) -> Bars:
+    """Bars of columns that array_send made, named as those of read_bars; all null: no bars.
+
+    Each is a head of 20 bytes (dimensions, NULLs, type, length, first index), then length and value by turns.
+    """
+    if arrays["timestamp"] is None:
+        return Bars.empty()
+    columns = {
+        field.name: np.frombuffer(arrays[field.name], [("length", ">i4"), ("value", field.wire)], offset=20)
+        for field in _READ
+    }
+    return _bars({name: column["value"] for name, column in columns.items()})
+
+
+def _bars(rows: Mapping[str, npt.NDArray[Any]] | npt.NDArray[Any]) -> Bars:
+    """The bars of columns as they stand on the wire."""
     return Bars(
         t=rows["timestamp"].astype(np.int64) // 1000 + binary.EPOCH_MS,
         trades=rows["trades"].astype(np.int64),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -23,6 +24,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 NUMBERS = ("open", "high", "low", "close", "volume", "vwap")
 NAMES = tuple(feature.name for feature in FEATURES)
+SMALL = 2_000  # rows: so few are encoded sooner than a thread is asked
 SAME = 1e-11  # relatively: what a recursive feature may owe to the bar at which its computation began
 
 _READ = (
@@ -145,7 +147,7 @@ async def write_rows(
 
     *stored*: the rows of the range as they are in the table, read in this transaction.
     """
-    found = await asyncio.to_thread(compare, page, stored)
+    found = await asyncio.to_thread(compare, page, stored) if len(stored) else compare(page, stored)
     gone = np.concatenate((found.orphans, page.bars.t[found.changed]))
     if len(gone):
         stamps = [from_ms(stamp) for stamp in gone.tolist()]
@@ -160,7 +162,8 @@ async def write_rows(
 
 async def _copy(connection: asyncpg.Connection, series: Series, page: Page, computed_at: datetime) -> None:
     fields = _write_fields(series)
-    parts = await asyncio.to_thread(_encoded, fields, series, page, computed_at)
+    encode = partial(_encoded, fields, series, page, computed_at)
+    parts = await asyncio.to_thread(encode) if len(page) > SMALL else encode()
     await connection.copy_to_table(
         "market_data_v2",
         source=binary.stream(parts),

@@ -1,13 +1,13 @@
 """``feature_state``: which rows of ``market_data_v2`` are what their bars give.
 
-A page of features is computed and written in one transaction under the lock of the write path: the bars it
-is made of cannot change meanwhile, and of two runs at once one waits for the other. Whoever changes what
-features rest on calls ``mark_stale`` in the transaction of the change.
+A page of features is written under the lock of the write path: the bars it is made of cannot change
+meanwhile, and of two runs at once one waits for the other. Whoever changes what features rest on does so
+under that lock (``lock_series``) and calls ``mark_stale`` in the same transaction.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -16,13 +16,12 @@ import asyncpg
 import numpy as np
 
 from lib import sql
-from lib.adjustment import Factors, split_adjusted
-from lib.bars import Bars
+from lib.bars import Bars, FloatArray, IntArray
 from lib.clock import from_ms, to_ms
 from lib.coverage import Range, clip
 from lib.store import runs, symbols
 from lib.store.adjusted import read_adjusted_bars
-from lib.store.bars import Series, copy_bars, differing, merged
+from lib.store.bars import Series, bars_of_arrays, copy_bars, differing, merged
 from lib.store.database import Database
 from lib.store.feature_rows import FeaturesWritten, Page, read_rows, write_rows
 from lib.store.locks import lock_series
@@ -30,16 +29,17 @@ from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 
 EVER: Range = (0, 4_102_444_800_000)  # 1970 to 2100: all the stamps a bar can have
+FEW_BARS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureState:
     """How far the features of one series are.
 
-    *computed*: stamps of the rows that are current, as a range set, provided that *version* and *basis* still
-    hold. *last_bar_ms*: stamp of the newest bar; None: there is no bar. *changes*: a count that grows whenever
-    what the features rest on is written; None as long as there are none. *eras*: ends of the spans between
-    splits, and for each shares now for a share then; None for a week of two bases.
+    *computed*: stamps of the rows that are current, as a range set, provided that *version* and *basis*
+    still hold. *last_bar_ms*: stamp of the newest bar; None: there is no bar. *changes*: a count that grows
+    whenever what the features rest on is written; None as long as there are none. *eras*: ends of the spans
+    between splits, and for each shares now for a share then; None for a week of two bases.
     """
 
     version: int | None
@@ -53,16 +53,15 @@ class FeatureState:
     def mixed_weeks(self) -> list[Range]:
         """The weeks whose raw bars are of two bases."""
         return [
-            (start, end) for (start, _), (end, factor) in pairwise([EVER, *self.eras]) if factor is None
+            (start, end)
+            for (start, _), (end, factor) in pairwise([(EVER[0], None), *self.eras])
+            if factor is None
         ]
 
-    @property
-    def factors(self) -> Factors:
-        """By what raw prices are multiplied; those of mixed weeks are left as they are."""
-        starts = [EVER[0], *(end for end, _ in self.eras)]
-        return Factors(
-            np.array(starts, np.int64), np.array([*(1 / (factor or 1.0) for _, factor in self.eras), 1.0])
-        )
+    def shares(self, t_ms: IntArray) -> FloatArray:
+        """Shares now for a share at each of *t_ms*; in a mixed week 1. Shape as given."""
+        factors = np.array([*(factor or 1.0 for _, factor in self.eras), 1.0])
+        return factors[np.searchsorted([end for end, _ in self.eras], t_ms, side="right")]
 
 
 def _state(row: asyncpg.Record) -> FeatureState:
@@ -107,39 +106,37 @@ def oldest_written(bars: Bars, stored: Bars) -> int:
 
 
 class SeriesFeatures:
-    """The features of one series in a transaction, as they are seen at *moment*. *state*: how far they are."""
+    """The features of one series in a transaction, as seen at *moment*.
+
+    *state*: how far they are. *known*: stamp and on-balance volume of the last current row that has one.
+    """
 
     def __init__(
-        self,
-        connection: asyncpg.Connection,
-        series: Series,
-        moment: datetime,
-        state: FeatureState,
-        last_row_ms: int | None,
+        self, connection: asyncpg.Connection, series: Series, moment: datetime, row: asyncpg.Record
     ) -> None:
         self._connection = connection
         self._series = series
         self._moment = moment
-        self._last_row_ms = last_row_ms
-        self.state = state
+        self._last_row_ms = _stamp(row["last_row"])
+        self.state = _state(row)
+        self.known = None if row["obv_at"] is None else (to_ms(row["obv_at"]), float(row["obv"]))
 
     async def bars(self, span: Range, *, lookback: int, limit: int) -> Bars:
-        """The first *limit* bars in *span*, and before them the last *lookback* that have a price; adjusted."""
-        raw = await copy_bars(
-            self._connection,
-            sql.load("read_feature_bars"),
-            self._series.symbol,
-            self._series.timeframe,
-            from_ms(span[0]),
-            from_ms(span[1]),
-            lookback,
-            limit,
-        )
+        """The first *limit* adjusted bars in *span*, and before them the last *lookback* with a price."""
+        series, bounds = self._series, (from_ms(span[0]), from_ms(span[1]))
+        arguments = (series.symbol, series.timeframe, *bounds, lookback, limit)
+        if (span[1] - span[0]) // series.timeframe.step_ms < FEW_BARS:
+            [row] = await self._connection.fetch(sql.load("read_feature_tail"), *arguments)
+            raw = bars_of_arrays(row)
+        else:
+            raw = await copy_bars(self._connection, sql.load("read_feature_bars"), *arguments)
         return await self._adjusted(raw) if self.state.eras and len(raw) else raw
 
     async def _adjusted(self, raw: Bars) -> Bars:
         """*raw* adjusted for splits; weeks with a split inside are put together from their days."""
-        bars = split_adjusted(raw, self.state.factors)
+        shares = self.state.shares(raw.t)
+        prices = {name: getattr(raw, name) / shares for name in ("open", "high", "low", "close", "vwap")}
+        bars = replace(raw, volume=raw.volume * shares, **prices)
         for week in clip(self.state.mixed_weeks, int(raw.t[0]), int(raw.t[-1]) + 1):
             built = await read_adjusted_bars(self._connection, self._series, *week, self._moment)
             bars = merged(bars, built)
@@ -187,20 +184,13 @@ class FeatureStore:
         """*series* in a transaction of its own; writers of its bars wait until the block ends."""
         async with self._connection() as connection, connection.transaction():
             await lock_series(connection, series.symbol, series.timeframe.base)
-            row = await connection.fetchrow(
-                sql.load("lock_feature_state"), series.symbol, series.timeframe, moment
-            )
-            assert row is not None
-            yield SeriesFeatures(connection, series, moment, _state(row), _stamp(row["last_row"]))
+            yield await _opened(connection, series, moment)
 
     @asynccontextmanager
     async def reading(self, series: Series, moment: datetime) -> AsyncIterator[SeriesFeatures]:
         """*series* as it was when the block began, bars and rows alike; nobody waits."""
         async with self._connection() as connection, connection.transaction(isolation="repeatable_read"):
-            [row] = await connection.fetch(
-                sql.load("read_feature_states"), [series.symbol], [series.timeframe], moment
-            )
-            yield SeriesFeatures(connection, series, moment, _state(row), EVER[1])
+            yield await _opened(connection, series, moment)
 
     async def states(self, all_series: Sequence[Series], moment: datetime) -> dict[Series, FeatureState]:
         """The states of many series, by one query."""
@@ -227,3 +217,8 @@ class FeatureStore:
         """Record how a run ended."""
         async with self._connection() as connection:
             await runs.finish_run(connection, run_id, finished_at, status, audit)
+
+
+async def _opened(connection: asyncpg.Connection, series: Series, moment: datetime) -> SeriesFeatures:
+    [row] = await connection.fetch(sql.load("read_feature_state"), series.symbol, series.timeframe, moment)
+    return SeriesFeatures(connection, series, moment, row)

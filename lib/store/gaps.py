@@ -10,7 +10,7 @@ import asyncpg
 from lib import sql
 from lib.audit import Gap
 from lib.clock import from_ms
-from lib.errors import SymbolUnknown
+from lib.errors import HorizonExceeded, SymbolUnknown, UsageError
 from lib.gaps import (
     OpenGap,
     Reconciled,
@@ -23,6 +23,7 @@ from lib.gaps import (
     suspects,
 )
 from lib.sessions import Delay, Plans
+from lib.store.locks import lock_series
 from lib.store.symbols import read_instruments
 from lib.timeframe import Timeframe, parse_timeframes
 
@@ -54,10 +55,15 @@ class Question:
 async def find_stretches(
     connection: asyncpg.Connection, calendar: str, zone: str, symbols: Sequence[str], question: Question
 ) -> dict[str, list[Stretch]]:
-    """The state of every unit of *symbols*, all of *calendar*, as stretches of equal state, oldest first."""
+    """The state of every unit of *symbols*, all of *calendar*, as stretches of equal state, oldest first.
+
+    Raises HorizonExceeded unless the calendar knows all those dates.
+    """
+    await _check_horizon(connection, calendar, question)
+    names = list(dict.fromkeys(symbols))
     rows = await connection.fetch(
         sql.load("find_gaps"),
-        list(symbols),
+        names,
         question.timeframe,
         question.ledger,
         calendar,
@@ -67,7 +73,7 @@ async def find_stretches(
         question.counted,
         question.now,
     )
-    found: dict[str, list[Stretch]] = {symbol: [] for symbol in symbols}
+    found: dict[str, list[Stretch]] = {symbol: [] for symbol in names}
     for symbol, state, start, end, units in rows:
         found[symbol].append(Stretch(State(state), start, end, units))
     for symbol, stretches in found.items():
@@ -75,11 +81,24 @@ async def find_stretches(
     return found
 
 
+async def _check_horizon(connection: asyncpg.Connection, calendar: str, question: Question) -> None:
+    known = await connection.fetchrow(sql.load("read_calendar"), calendar)
+    if known is None:
+        raise HorizonExceeded(f"the calendar {calendar} has no sessions in this database yet")
+    if question.first < known["known_from"] or question.past > known["horizon"]:
+        raise HorizonExceeded(
+            f"the calendar {calendar} is known from {known['known_from']} until before {known['horizon']}, "
+            f"not for all of {question.first} until before {question.past}"
+        )
+
+
 async def _examined(
     connection: asyncpg.Connection, calendar: str, symbol: str, stretches: list[Stretch], question: Question
 ) -> list[Stretch]:
-    """Rows without a ledger put to the statistics; frames fetched each for itself held against the minutes."""
-    vendors_own = question.counted and not question.derive and question.timeframe in Timeframe.M1.derived
+    """Rows without a ledger put to the statistics; frames fetched each for itself held against their base."""
+    vendors_own = (
+        question.counted and not question.derive and question.timeframe is not question.timeframe.base
+    )
     out: list[Stretch] = []
     for stretch in stretches:
         if stretch.state is State.UNVERIFIED and question.timeframe is Timeframe.M1:
@@ -111,18 +130,20 @@ async def _with_contradictions(
         sql.load("find_contradictions"),
         symbol,
         timeframe,
-        timedelta(milliseconds=timeframe.step_ms),
+        timeframe.base,
         calendar,
         stretch.start,
         stretch.end,
     )
     contradicting = {row["unit_date"] for row in rows if row["contradicts"]}
-    return split_units(stretch, [row["unit_date"] for row in rows], contradicting, State.CONTRADICTION)
+    days = 7 if timeframe is Timeframe.W1 else 1
+    dates = [row["unit_date"] for row in rows]
+    return split_units(stretch, dates, contradicting, State.CONTRADICTION, days=days)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a run knows about the gaps of one series: *attempts* rounds asked for them, *reason* why they stay."""
+    """What a run knows of one series' gaps: *attempts* rounds asked for them, *reason*: why they stay."""
 
     run_id: str | None
     attempts: int = 0
@@ -138,40 +159,75 @@ async def record_gaps(
     now: datetime,
     seen: Seen,
 ) -> Reconciled:
-    """Bring ``backfill_gaps`` to what was *found* of one series in the dates *scanned* [first, past)."""
+    """Bring ``backfill_gaps`` to what was *found* of one series in the dates *scanned* [first, past).
+
+    *found*: the stretches of every state in those dates.
+    """
     async with connection.transaction():
+        # A scan may run beside a backfill: each would insert what the other has not committed yet.
+        await lock_series(connection, symbol, timeframe.base)
         rows = await connection.fetch(sql.load("read_open_gaps"), symbol, timeframe, *scanned)
         open_rows = [_open_gap(row) for row in rows]
-        outcome = reconcile(open_rows, gaps_of(found), scanned)
-        for gap in outcome.new:
-            await connection.execute(
-                sql.load("insert_gap"),
-                symbol,
-                timeframe,
-                gap.start,
-                gap.end,
-                gap.units,
-                gap.state,
-                now,
-                seen.run_id,
-                seen.attempts,
-                seen.reason,
-            )
-        for gap in outcome.kept:
-            await connection.execute(
-                sql.load("update_gap"),
-                gap.gap_id,
-                gap.start,
-                gap.end,
-                gap.units,
-                gap.state,
-                seen.run_id,
-                seen.attempts,
-                seen.reason,
-            )
-        for gap in outcome.filled:
-            await connection.execute(sql.load("fill_gap"), gap.gap_id, now, seen.run_id, seen.attempts)
+        beyond = await _units_beyond(connection, symbol, timeframe, open_rows, scanned)
+        outcome = reconcile(open_rows, found, scanned, beyond)
+        await _write_gaps(connection, symbol, timeframe, outcome, now, seen)
     return outcome
+
+
+async def _units_beyond(
+    connection: asyncpg.Connection,
+    symbol: str,
+    timeframe: Timeframe,
+    rows: Sequence[OpenGap],
+    scanned: tuple[date, date],
+) -> list[tuple[date, date]]:
+    """The units that *rows* have outside the dates *scanned*."""
+    first, past = (min([scanned[0], *(r.start for r in rows)]), max([scanned[1], *(r.end for r in rows)]))
+    units: list[tuple[date, date]] = []
+    for start, end in ((first, scanned[0]), (scanned[1], past)):
+        if start < end:
+            units += map(tuple, await connection.fetch(sql.load("read_units"), symbol, timeframe, start, end))
+    return units
+
+
+async def _write_gaps(
+    connection: asyncpg.Connection,
+    symbol: str,
+    timeframe: Timeframe,
+    outcome: Reconciled,
+    now: datetime,
+    seen: Seen,
+) -> None:
+    for gap in outcome.new:
+        await connection.execute(
+            sql.load("insert_gap"),
+            symbol,
+            timeframe,
+            gap.start,
+            gap.end,
+            gap.units,
+            gap.state,
+            gap.detected_at or now,
+            seen.run_id,
+            seen.attempts,
+            seen.reason,
+        )
+    known = [(gap, seen) for gap in outcome.kept] + [(gap, Seen(None)) for gap in outcome.shrunk]
+    for gap, by in known:
+        await connection.execute(
+            sql.load("update_gap"),
+            gap.gap_id,
+            gap.start,
+            gap.end,
+            gap.units,
+            gap.state,
+            by.run_id,
+            by.attempts,
+            by.reason,
+        )
+    for gap in outcome.filled:
+        await connection.execute(sql.load("fill_gap"), gap.gap_id, now, seen.run_id, seen.attempts)
+    await connection.execute(sql.load("delete_gaps"), [gap.gap_id for gap in outcome.absorbed])
 
 
 async def list_gaps(
@@ -206,9 +262,12 @@ async def find_gaps_in_timeframe(
     """The gaps of one tracked symbol with dates in [start, end), oldest first; sends nothing, writes nothing.
 
     Every unit's bars are counted. What has not settled at *now* (default: the present) is no gap.
-    Raises SymbolUnknown for a symbol that is not tracked, UsageError for a timeframe that is none.
+    Raises SymbolUnknown for a symbol that is not tracked, UsageError for a timeframe that is none,
+    HorizonExceeded for dates that the trading calendar does not know.
     """
-    (wanted,) = parse_timeframes(timeframe)
+    wanted, *others = parse_timeframes(timeframe)
+    if others:
+        raise UsageError(f"{timeframe!r} is not one timeframe", hint=f"one of {','.join(Timeframe)}")
     instruments = await read_instruments(connection, [symbol])
     if not instruments:
         raise SymbolUnknown(f"the symbol {symbol} is not tracked")
@@ -229,4 +288,6 @@ def gap_row(stretch: Stretch) -> Gap:
 
 
 def _open_gap(row: asyncpg.Record) -> OpenGap:
-    return OpenGap(row["id"], row["gap_start"], row["gap_end"], row["days"], State(row["state"]))
+    return OpenGap(
+        row["id"], row["gap_start"], row["gap_end"], row["days"], State(row["state"]), row["detected_at"]
+    )

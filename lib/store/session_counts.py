@@ -12,7 +12,7 @@ from lib.bars import Bars, IntArray
 from lib.clock import from_ms
 from lib.sessions import SessionTable
 from lib.timeframe import Timeframe
-from lib.zones import day_number, day_of, local_days, midnights
+from lib.zones import day_number, day_of, local_days, midnights, window_starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,13 @@ class Count:
 
 
 def count_by_day(bars: Bars, timeframe: Timeframe, sessions: SessionTable) -> dict[int, Count]:
-    """Counts of *bars* per local date of their start (days since 1970-01-01)."""
+    """Counts of *bars* per local date of their start (days since 1970-01-01).
+
+    Another program's bars that lie off the grid are none of ours, and do not count.
+    """
+    on_grid = window_starts(bars.t, timeframe, sessions.zone) == bars.t
+    if not on_grid.all():
+        bars = bars.take(on_grid)
     if not len(bars):
         return {}
     days = local_days(bars.t, sessions.zone)

@@ -19,7 +19,7 @@ from lib.store.refusals import Refusals, Terms
 LEASE_BEATS = 5  # how long a lease is; a beat is a sixtieth of the vendor's minute
 AHEAD_BEATS = 2  # how long before it is free a slot may be leased
 _BATCH = 8  # at most this part of the limit is leased at once: what a killed process takes with it
-_ALIVE_BEATS, _IN_NEED_BEATS = 10, 3  # within which a process is heard of, if it lives, and if it waits
+_ALIVE_BEATS, _IN_NEED_BEATS = 30, 3  # within which a process is heard of, if it lives, and if it waits
 _FARTHEST_MINUTES = 10  # no moment is later: a clock that was set back must not hold all up
 
 

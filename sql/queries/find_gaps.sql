@@ -4,7 +4,7 @@
 -- $7 settled_before timestamptz: units that end later are pending
 -- $8 counted boolean: count the stored bars of every unit, which finds a single deleted one; false: believe the
 -- audited counts wherever the vendor has answered
--- $9 now timestamptz: answers that are to be verified by then no longer stand
+-- $9 now timestamptz: answers to be verified by then no longer stand
 -- -> symbol text, state text, gap_start date, gap_end date (exclusive), units bigint; by symbol, oldest first
 -- relies on the primary keys of market_data (index only) and session_audit and on index fetch_log_series
 WITH units AS MATERIALIZED (
@@ -13,14 +13,18 @@ WITH units AS MATERIALIZED (
     FROM session_units($4, $2, $5, $6)
     WINDOW by_date AS (ORDER BY unit_date)
 ),
+-- edges: of the bars of all units, start, end, start, end, ...
 extent AS MATERIALIZED (
-    SELECT count(*) AS units, max(last_date) AS last_date, min(unit_date) AS first_date,
-           count(*) FILTER (WHERE NOT unsettled) AS settled, range_agg(cover) AS cover,
+    SELECT count(*) AS units, count(*) FILTER (WHERE NOT unsettled) AS settled, min(unit_date) AS first_date,
+           max(last_date) AS last_date, min(grid) AS grid, max(bars_end) AS bars_end,
+           $2 = ANY('{1h,4h,1d,1w}') AS few_bars,
+           (SELECT array_agg(edge ORDER BY edge)
+            FROM (SELECT bars_start FROM units UNION ALL SELECT bars_end FROM units) AS e(edge)) AS edges,
+           tstzrange(min(cover_start), max(cover_end)) AS cover,
            tstzrange(min(cover_start), max(cover_end) FILTER (WHERE NOT unsettled)) AS settled_cover
     FROM units
 ),
--- What the ledger says of each symbol. unlisted: what the day bars, answered from long before, show to lie before
--- the first of them.
+-- unlisted: what the day bars, answered from long before, show to lie before the first of them.
 ledger AS MATERIALIZED (
     SELECT w.symbol, t.listed_from, t.listed_until, l.*, coalesce(d.unlisted, 'empty') AS unlisted
     FROM unnest($1::text[]) AS w(symbol)
@@ -43,7 +47,8 @@ ledger AS MATERIALIZED (
         WHERE days.rng @> first_bar.first_ts
     ) AS d ON true
 ),
--- A series without a blemish is told by one range and one count: of its units only those that begin a run are judged.
+-- whole: answered for good throughout, and audited bars in every unit. Where they are believed there is nothing
+-- more to ask: of such a series only the units that may begin a run are looked at.
 series AS MATERIALIZED (
     SELECT l.*, NOT $8::boolean AND e.settled_cover <@ l.standing AND NOT e.cover && l.refused
                 AND coalesce(l.listed_from <= e.first_date, true) AND coalesce(l.listed_until >= e.last_date, true)
@@ -53,28 +58,30 @@ series AS MATERIALIZED (
                                    AND NOT u.unsettled) AS whole
     FROM ledger AS l CROSS JOIN extent AS e
 ),
+-- OFFSET 0 keeps the inner queries one scan per symbol, to be hashed, not a probe per unit.
 counted AS (
-    SELECT s.*, u.*, u.cover <@ s.answered AS covered,
+    SELECT s.*, u.*,
            CASE WHEN NOT $8::boolean AND u.cover <@ s.answered THEN audited
-                WHEN grid IS NULL THEN
-                    (SELECT count(*) FROM market_data AS m
-                     WHERE m.symbol = s.symbol AND m.timeframe = $2
-                       AND m.timestamp >= bars_start AND m.timestamp < bars_end)
-                ELSE
-                    (SELECT count(*) FROM market_data AS m
-                     WHERE m.symbol = s.symbol AND m.timeframe = $2
-                       AND m.timestamp >= bars_start AND m.timestamp < bars_end
-                       AND date_bin(grid, m.timestamp, 'epoch') = m.timestamp)
-           END AS stored
+                WHEN e.few_bars THEN on_grid
+                ELSE (SELECT count(*) FROM market_data AS m
+                      WHERE m.symbol = s.symbol AND m.timeframe = $2
+                        AND m.timestamp >= u.bars_start AND m.timestamp < u.bars_end) END AS stored
     FROM series AS s
     CROSS JOIN extent AS e
     CROSS JOIN LATERAL (
-        SELECT units.*, coalesce(a.n_bars, 0) AS audited
+        SELECT units.*, coalesce(a.n_bars, 0) AS audited, coalesce(b.n_bars, 0) AS on_grid
         FROM units
-        -- OFFSET 0: one scan per symbol, hashed, instead of a probe per unit.
         LEFT JOIN (SELECT session_date, n_bars FROM session_audit
                    WHERE NOT s.whole AND symbol = s.symbol AND timeframe = $2 OFFSET 0) AS a
             ON a.session_date = unit_date
+        -- With few bars a unit, one pass over the series is quicker than a probe for each.
+        LEFT JOIN (SELECT width_bucket(m.timestamp, e.edges) AS edge, count(*) AS n_bars
+                   FROM market_data AS m
+                   WHERE NOT s.whole AND e.few_bars AND m.symbol = s.symbol AND m.timeframe = $2
+                     AND m.timestamp >= e.edges[1] AND m.timestamp < e.bars_end
+                     AND date_bin(e.grid, m.timestamp, 'epoch') = m.timestamp
+                   GROUP BY 1 OFFSET 0) AS b
+            ON b.edge = 2 * ordinal - 1
         WHERE NOT s.whole OR ordinal = 1 OR ordinal = e.settled + 1
     ) AS u
     OFFSET 0
@@ -83,10 +90,10 @@ judged AS MATERIALIZED (
     SELECT symbol, unit_date, last_before, ordinal,
            CASE
                WHEN last_date < listed_from OR unit_date > listed_until THEN 'not_expected'
-               WHEN NOT covered AND cover && refused AND cover <@ (refused + answered) THEN 'not_entitled'
+               WHEN cover && refused AND cover <@ (refused + answered) AND NOT cover <@ answered THEN 'not_entitled'
                WHEN unsettled THEN 'pending'
                WHEN whole THEN 'complete'
-               WHEN NOT covered THEN
+               WHEN NOT cover <@ answered THEN
                    CASE WHEN cover && answered THEN 'missing'
                         WHEN stored = 0 AND cover <@ unlisted THEN 'not_expected'
                         WHEN stored = 0 THEN 'missing'

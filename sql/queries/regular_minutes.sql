@@ -8,6 +8,7 @@ SELECT s.session_date,
              FROM market_data AS m
              WHERE m.symbol = $1 AND m.timeframe = '1m'
                AND m.timestamp >= s.open_utc AND m.timestamp < s.close_utc
+               AND date_bin('1 minute', m.timestamp, 'epoch') = m.timestamp
              ORDER BY m.timestamp) AS minutes
 FROM sessions AS s
 WHERE s.calendar = $2 AND s.session_date >= $3 AND s.session_date < $4

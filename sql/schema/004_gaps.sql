@@ -25,8 +25,8 @@ COMMENT ON COLUMN backfill_gaps.attempts IS 'rounds in which it was asked for';
 COMMENT ON COLUMN backfill_gaps.run_id IS 'the run that saw it last or filled it';
 
 -- The sessions of a calendar (1m..1d), or its Sunday weeks (1w), whose dates lie in [first, past).
--- bars_start, bars_end, grid: its bars begin at multiples of the grid in [bars_start, bars_end): anywhere in the
--- local date for 1m..4h, at the local midnight for 1d and 1w.
+-- bars_start, bars_end, grid: its bars begin at multiples of the grid in [bars_start, bars_end), which is the local
+-- date for 1m..4h and its first instant for 1d and 1w.
 -- cover_start, cover_end: what the ledger must hold for the unit to be covered.
 -- ends: when the unit is over; it settles some time after.
 -- STRICT keeps it from being inlined, so that the planner believes ROWS: it cannot know how many sessions a range has.
@@ -52,7 +52,7 @@ LANGUAGE sql STABLE STRICT ROWS 500 AS $$
               < past + CASE WHEN wanted_timeframe = '1w' THEN (7 - extract(dow FROM past)::integer) % 7 ELSE 0 END
     )
     -- The windows at both edges belong to the session whole: one of 4 h may reach beyond its hours.
-    SELECT session_date, session_date, midnight, next_midnight, CASE WHEN step >= interval '1 hour' THEN step END,
+    SELECT session_date, session_date, midnight, next_midnight, step,
            date_bin(step, extended_open_utc, 'epoch'),
            date_bin(step, extended_close_utc - interval '1 microsecond', 'epoch') + step,
            date_bin(step, extended_close_utc - interval '1 microsecond', 'epoch') + step

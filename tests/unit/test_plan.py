@@ -107,7 +107,9 @@ def test_closed_hours_are_not_asked_on_their_own():
 
 def test_the_end_of_the_last_4h_window_of_a_winter_session_is_asked():
     """The session ends at 01:00Z, its last 4h window at 04:00Z: the bar needs the hours between covered."""
-    assert len(windows([(utc("2025-01-09T01:30"), utc("2025-01-09T05:00"))], Timeframe.M1, STOCK, WEEKDAYS)) == 1
+    assert (
+        len(windows([(utc("2025-01-09T01:30"), utc("2025-01-09T05:00"))], Timeframe.M1, STOCK, WEEKDAYS)) == 1
+    )
     assert windows([(utc("2025-01-09T04:00"), utc("2025-01-09T08:00"))], Timeframe.M1, STOCK, WEEKDAYS) == []
 
 

@@ -1,0 +1,45 @@
+"""Memory does not grow with the number of bars: the script's own peak, by the system's account."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from benchmarks.processes import run_python
+from lib.store.sessions import refresh_sessions
+from lib.vendor.emulator.server import Emulator
+from lib.vendor.emulator.settings import EmulatorSettings
+from lib.vendor.emulator.simulated import SimulatedMarket
+
+# Small pages: what is under way at one time is little from the beginning, so that growth shows.
+PAGE_BARS = 2_000
+
+
+@pytest.fixture
+async def peak_mb(database, database_url):
+    """Runs the script for minutes of a coin; its peak memory and the bars it stored."""
+    async with database.connection() as connection:
+        # Else the library of calendars would be loaded by the first run and not by the second.
+        await refresh_sessions(connection, datetime.now(UTC).date())
+
+    async def run(start, end):
+        async with Emulator(SimulatedMarket(), EmulatorSettings(page_cap=PAGE_BARS)) as emulator:
+            ended = await run_python(
+                "scripts/backfill_ohlcv.py",
+                *("--symbols", "BTC", "--timeframe", "1m", "--rate-limit", "0", "--json"),
+                *("--start", start, "--end", end),
+                POLYGON_BASE_URL=emulator.url,
+                DATABASE_URL=database_url,
+            )
+        return ended.peak_mb, ended.result["summary"]["total_records"]
+
+    return run
+
+
+async def test_five_times_the_bars_need_no_more_memory(peak_mb):
+    small, few = await peak_mb("2023-01-01", "2023-01-31")
+    large, many = await peak_mb("2024-01-01", "2024-06-03")
+
+    assert (few, many) == (31 * 1440, 5 * 31 * 1440)
+    # Were the bars kept, their columns alone would take 64 bytes each, 11 MB more.
+    assert large < small + 10
+    assert large < 350

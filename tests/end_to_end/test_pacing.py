@@ -1,0 +1,40 @@
+"""The vendor's limit is kept, and used up: the whole toolkit with a minute that lasts three seconds."""
+
+from lib.clock import ScaledClock
+from lib.vendor.emulator.server import Emulator
+from lib.vendor.emulator.settings import EmulatorSettings
+from lib.vendor.emulator.simulated import SimulatedMarket
+
+LIMIT, SPEED = 30, 20.0
+JOB = {"symbols": "BTC,ETH,SOL", "timeframes": "1m", "start": "2024-03-04", "end": "2024-03-04"}
+SMALL_PAGES = 60  # a coin's day is 24 of them
+
+
+async def test_of_a_limit_nothing_is_exceeded_and_nothing_is_left_unused(workbench_of):
+    clock = ScaledClock(speed=SPEED)
+    settings = EmulatorSettings(page_cap=SMALL_PAGES, rate_limit=LIMIT)
+    async with Emulator(SimulatedMarket(), settings, clock) as emulator:
+        report = await workbench_of(emulator, clock).run(**JOB, rate_limit=LIMIT)
+
+    assert report.exit_status == 0
+    counts = emulator.counts
+    assert (counts.total, counts.rate_limited) == (72, 0)
+    # 72 requests are two whole windows and the first twelve of the third.
+    sent = [(entry.time - counts.log[0].time).total_seconds() for entry in counts.log]
+    assert 60 <= sent[LIMIT] <= 60 * 1.05
+    assert 120 <= sent[2 * LIMIT] <= 120 * 1.05
+    assert counts.busiest_window == LIMIT
+
+
+async def test_a_vendor_that_refuses_one_in_five_loses_nothing_and_every_refusal_is_counted(workbench_of):
+    clock = ScaledClock(speed=600.0)
+    refusal = {"kind": "rate_limited", "every": 5}
+    settings = EmulatorSettings(page_cap=SMALL_PAGES).changed({"faults": [refusal]})
+    async with Emulator(SimulatedMarket(), settings, clock) as emulator:
+        bench = workbench_of(emulator, clock)
+        report = await bench.run(**JOB, rate_limit=150)
+
+    assert report.exit_status == 0
+    assert emulator.counts.rate_limited == bench.audit["requests"]["rate_limited"] == 17
+    [[bars]] = await bench.fetch("SELECT count(*) FROM market_data WHERE timeframe = '1m'")
+    assert bars == 3 * 24 * 60
