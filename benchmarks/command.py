@@ -123,6 +123,14 @@ def baseline(
     _measure("baseline", lambda: measure(setting, output, compare, database_url), as_json)
 
 
+@app.command()
+def peers(days: Days = 365, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Our way against the vendor's official client with pandas.to_sql, SQLAlchemy and executemany."""
+    from benchmarks.peers import measure
+
+    _measure("peers", lambda: measure(days, database_url), as_json)
+
+
 @app.callback()
 def benchmark() -> None:
     """Measure the toolkit: every figure is a ratio against something else measured in the same run."""

@@ -4,12 +4,13 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
 
-from lib.bars import Bars
+from lib.bars import Bars, IntArray
 from lib.clock import ScaledClock
 from lib.sessions import SessionTable
 from lib.settings import Settings
@@ -42,7 +43,7 @@ async def scratch_toolkit(home: Path | None = None) -> AsyncIterator[tuple[Toolk
         yield toolkit, database
 
 
-def traded_minutes(instrument: Instrument, sessions: SessionTable, seed: int) -> np.ndarray:
+def traded_minutes(instrument: Instrument, sessions: SessionTable, seed: int) -> IntArray:
     """The minutes of two years in which this simulated instrument traded, ms, ascending."""
     part = sessions.between(FIRST, LAST + timedelta(days=1))
     lengths = (part.extended_close_ms - part.extended_open_ms) // MINUTE_MS
@@ -51,10 +52,10 @@ def traded_minutes(instrument: Instrument, sessions: SessionTable, seed: int) ->
     t = part.extended_open_ms[session] + (np.arange(len(session)) - first[session]) * MINUTE_MS
     regular = (t >= part.open_ms[session]) & (t < part.close_ms[session])
     share = np.where(regular, COIN if instrument.asset_class is AssetClass.CRYPTO else REGULAR, EXTENDED)
-    return t[np.random.default_rng(seed).random(len(t)) < share]
+    return np.asarray(t[np.random.default_rng(seed).random(len(t)) < share], np.int64)
 
 
-def bars_at(t: np.ndarray) -> Bars:
+def bars_at(t: IntArray) -> Bars:
     """Bars at these stamps; what they say is of no importance here."""
     price = np.full(len(t), 100.0)
     return Bars(t, price, price, price, price, np.full(len(t), 10.0), price, np.full(len(t), 3))
@@ -68,7 +69,7 @@ async def write_history(toolkit: Toolkit, instrument: Instrument, seed: int) -> 
     )
     minutes = traded_minutes(instrument, sessions, seed)
     edges = [start, *minutes[PAGE::PAGE].tolist(), end]
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         answer = Answer(instrument, Timeframe.M1, a, b, bars_at(minutes).between(a, b), (), NOW)
         await toolkit.store.write_answer(answer, sessions, derive=True)
     days = midnights(sessions.between(FIRST, LAST + timedelta(days=1)).days, instrument.zone)

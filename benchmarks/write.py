@@ -23,6 +23,7 @@ from lib.store.sessions import load_sessions, refresh_sessions
 from lib.symbols import ALWAYS_OPEN, AssetClass, Instrument
 from lib.timeframe import DAY_MS, MINUTE_MS, Timeframe
 from lib.vendor.answers import Answer as HttpAnswer
+from lib.vendor.client import MAX_BODY_BYTES
 from lib.vendor.decode import BarsAnswer, decode, to_bars
 from lib.vendor.redact import Redactor
 
@@ -115,11 +116,11 @@ class _Writer:
 
     async def bodies(self, bodies: Sequence[bytes]) -> None:
         """From JSON: the next page is decoded while one is being written."""
-        coming = asyncio.create_task(asyncio.to_thread(_decoded, bodies[0]))
+        coming = asyncio.create_task(asyncio.to_thread(decoded, bodies[0]))
         for following in [*bodies[1:], None]:
             bars = await coming
             if following is not None:
-                coming = asyncio.create_task(asyncio.to_thread(_decoded, following))
+                coming = asyncio.create_task(asyncio.to_thread(decoded, following))
             await self.page(bars)
 
     async def executemany(self, bodies: Sequence[bytes]) -> None:
@@ -133,16 +134,17 @@ class _Writer:
                 await self._connection.executemany(UPSERT, rows)
 
 
-def _decoded(body: bytes) -> Bars:
+def decoded(body: bytes, encoding: str = "") -> Bars:
+    """The bars of a body as the client reads them. *encoding*: gzip, or none."""
     answer = HttpAnswer(
         subject="benchmark",
         status=200,
         body=body,
-        encoding="",
+        encoding=encoding,
         sent_at=None,
         retry_after_seconds=None,
         redactor=Redactor(Secret("")),
-        longest_body=len(body),
+        longest_body=MAX_BODY_BYTES,
     )
     envelope = decode(answer, BarsAnswer)
     assert isinstance(envelope, BarsAnswer)

@@ -103,28 +103,21 @@ def _weekly_eras(ratios: Mapping[date, Fraction], template: Era) -> list[Era]:
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """What the prices of a symbol are multiplied by, era after era; both columns of shape (eras,).
+    """What the dividends multiply the split-adjusted prices of a symbol by; both columns of shape (eras,).
 
-    *day_start_ms*: local midnight of the first day of each era, the first of them ``EVER``. *price_factor*:
-    of prices and vwap; volume is divided by it. Not for 1w bars, which may be of two bases.
+    *day_start_ms*: local midnight of the first day of each era, the first of them ``EVER``.
     """
 
     day_start_ms: IntArray
     price_factor: FloatArray
 
     def at(self, t_ms: IntArray) -> FloatArray:
-        """The factor of bars that start at *t_ms*. Shape as given."""
+        """The factor at *t_ms*. Shape as given."""
         return self.price_factor[np.searchsorted(self.day_start_ms, t_ms, side="right") - 1]
 
 
-def split_adjusted(bars: Bars, factors: Factors) -> Bars:
-    """*bars*, raw and shorter than 1w, adjusted for splits."""
-    factor = factors.at(bars.t)
-    return replace(total_return(bars, factors), volume=bars.volume / factor)
-
-
 def total_return(bars: Bars, factors: Factors) -> Bars:
-    """*bars*, split-adjusted, with the factors of the dividends; volume is what it was."""
+    """*bars*, split-adjusted and shorter than 1w, for total returns; volume is what it was."""
     factor = factors.at(bars.t)
     return replace(
         bars,

@@ -33,22 +33,11 @@ async def read_adjusted_bars(
     return await copy_bars(connection, query, series.symbol, series.timeframe, *span, moment, limit)
 
 
-async def split_factors(connection: asyncpg.Connection, symbol: str, moment: datetime) -> Factors:
-    """By what the raw prices of *symbol* are multiplied, as seen at *moment*. Not for 1w bars."""
-    rows = await connection.fetch(sql.load("read_split_factors"), symbol, moment)
-    return _factors([(end, 1.0 / factor) for end, factor in rows])
-
-
 async def dividend_factors(connection: asyncpg.Connection, symbol: str, moment: datetime) -> Factors:
-    """By what split-adjusted prices are multiplied for total returns at *moment*. Not for 1w bars."""
+    """By what split-adjusted prices are multiplied for total returns, as seen at *moment*."""
     rows = await connection.fetch(sql.load("read_dividend_factors"), symbol, moment)
-    return _factors([(end, factor) for end, factor in rows])
-
-
-def _factors(eras: Sequence[tuple[datetime, float]]) -> Factors:
-    """Of eras that each begin where the one before ends, the first ever, and of the time after the last."""
-    starts = [EVER, *(to_ms(end) for end, _ in eras)]
-    return Factors(np.array(starts, np.int64), np.array([*(factor for _, factor in eras), 1.0]))
+    starts = [EVER, *(to_ms(row["ex_time"]) for row in rows)]
+    return Factors(np.array(starts, np.int64), np.array([*(row["era_factor"] for row in rows), 1.0]))
 
 
 async def write_eras(connection: asyncpg.Connection, symbol: str, eras: Sequence[Era]) -> None:

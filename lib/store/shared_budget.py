@@ -176,10 +176,11 @@ class SharedBudget(Budget):
         seconds = self._until_next_slot()
         stale = self._clock.monotonic() >= self._exchanged_at + self._beat
         untold = self.rate_limited_count > self._told_limited
-        if not self._cut_off and (seconds <= 0 or untold or (stale and self._others)):
+        changing = self._others or not self._upcoming
+        if not self._cut_off and (seconds <= 0 or untold or (stale and changing)):
             await self._exchange()
         else:
-            await self._clock.sleep(min(seconds, self._beat) if self._others or self._cut_off else seconds)
+            await self._clock.sleep(min(seconds, self._beat) if changing or self._cut_off else seconds)
 
     def _until_next_slot(self) -> float:
         """Seconds to the next slot that is known of, leased or not."""

@@ -1,4 +1,4 @@
-"""One budget for all processes of a key: the law, with a table in memory on a clock that jumps; the real table."""
+"""One budget for all processes of a key: its law on a clock that jumps, with a table in memory; the real table."""
 
 import asyncio
 import copy
@@ -146,10 +146,10 @@ def to_a_vendor(limit, latency=0.3):
                 await process.clock.sleep(latency / 2)
                 refused = sum(moment > now() - 60 for moment in passed) >= limit
                 process.arrivals.append((process, now(), refused))
+                passed.extend([] if refused else [now()])
                 await process.clock.sleep(latency / 2)
                 if refused:
                     raise RateLimited("")
-                passed.append(now() - latency / 2)
 
     return send
 
@@ -392,17 +392,17 @@ def test_a_429_to_one_pauses_and_slows_all_and_the_pace_comes_back():
         pauses = [process.budget.pause_seconds for process in started]
         for process in started:
             await process.end()
+        in_pause = sum(process.sent_between(at + 2, at + 29) for process in started)
         in_windows = [
             sum(process.sent_between(at + begin, at + begin + 60) for process in started)
-            for begin in (2, 32, 92, 152, 212, 272, 332, 392)
+            for begin in range(29, 430, 60)
         ]
-        return pauses, in_windows
+        return pauses, in_pause, in_windows
 
-    pauses, in_windows = run(main)
+    pauses, in_pause, in_windows = run(main)
     assert pauses == pytest.approx([28, 28], abs=0.1)
-    assert in_windows[0] <= 80 * 2
-    assert in_windows[1] <= 80
-    assert in_windows[1:] == pytest.approx([80, 96, 112, 128, 144, 160, 160], abs=12)
+    assert in_pause == 0
+    assert in_windows == [80, 96, 112, 128, 144, 160, 160]
 
 
 class TestTheRealLimit:
@@ -525,7 +525,7 @@ def test_the_run_ends_before_one_request_too_many():
 
 def test_a_waiter_that_is_cancelled_holds_up_nobody():
     async def main(clock):
-        budget, sent_at = SharedBudget(MemoryTable(clock, 0.1), 1, clock), []
+        budget, sent_at = SharedBudget(MemoryTable(clock, 0.01), 1, clock), []
 
         async def one():
             async with budget.request(DEADLINE):
@@ -616,6 +616,9 @@ class TestInPostgres:
     async def test_a_database_that_is_gone_is_gone_without_and_found_again(
         self, database_url, database, postgres, caplog
     ):
+        def said():
+            return [r.levelname for r in caplog.records if r.name == "lib.store.shared_budget"]
+
         caplog.set_level(logging.INFO, "lib.store.shared_budget")
         name = urlsplit(database_url).path[1:]
         async with shared_budget(database, KEY, 60, SystemClock(), window_seconds=1.0) as budget:
@@ -625,12 +628,12 @@ class TestInPostgres:
                 f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
             )
             assert await self.sends(budget, 200) < 5
-            assert [record.levelname for record in caplog.records] == ["WARNING"]
+            assert said() == ["WARNING"]
             assert "cannot be shared" in caplog.text and name in caplog.text
 
             postgres.sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
             await self.sends(budget, 120)
-            assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+            assert said() == ["WARNING", "INFO"]
 
         connection = await asyncpg.connect(database_url)
         try:

@@ -18,7 +18,6 @@ from lib.adjustment import (
     basis,
     common_ratio,
     judge,
-    split_adjusted,
     split_eras,
     total_return,
 )
@@ -136,14 +135,14 @@ def bars(*t):
 def test_factors_are_applied_from_the_first_stamp_of_an_era():
     factors = Factors(np.array([EVER, 1000, 2000]), np.array([1 / 8, 1 / 2, 1.0]))
 
-    adjusted = split_adjusted(bars(-5, 999, 1000, 1999, 2000), factors)
+    adjusted = total_return(bars(-5, 999, 1000, 1999, 2000), factors)
 
-    assert adjusted.close.tolist() == [12.5, 12.5, 50, 50, 100]
-    assert adjusted.volume.tolist() == [8000, 8000, 2000, 2000, 1000]
+    for name in ("open", "high", "low", "close"):
+        assert getattr(adjusted, name).tolist() == [12.5, 12.5, 50, 50, 100]
     assert adjusted.vwap.tolist()[1:] == [101 / 8, 101 / 2, 101 / 2, 101]
     assert np.isnan(adjusted.vwap[0])
+    assert adjusted.volume.tolist() == [1000] * 5
     assert adjusted.trades.tolist() == [3] * 5
-    assert total_return(bars(-5), factors).volume.tolist() == [1000]
 
 
 def verdict(around, *splits):
