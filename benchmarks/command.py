@@ -28,6 +28,7 @@ Bars = Annotated[int, typer.Option(min=100_000, help="Bars of the larger run.")]
 Pages = Annotated[int, typer.Option(min=2, help="Pages of 50,000 bars.")]
 Pairs = Annotated[int, typer.Option(min=1, help="Alternating pairs, of which the median.")]
 
+Repeats = Annotated[int, typer.Option(min=1, help="Repetitions, of which the median.")]
 Symbols = Annotated[str | None, typer.Option(metavar="LIST", help="Comma list. Default: the 25 tracked.")]
 Days = Annotated[int, typer.Option(min=1, help="The last N calendar days.")]
 RateLimit = Annotated[
@@ -129,6 +130,39 @@ def peers(days: Days = 365, database_url: DatabaseUrl = None, as_json: AsJson = 
     from benchmarks.peers import measure
 
     _measure("peers", lambda: measure(days, database_url), as_json)
+
+
+@app.command()
+def schedule(
+    days: Days = 30,
+    large: Annotated[
+        bool, typer.Option("--large", help="Also 100 symbols for 365 days: some five minutes more.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """25 symbols one by one, in groups with pauses, and as the default does; some five minutes."""
+    from benchmarks.schedule import measure
+
+    _measure("schedule", lambda: measure(days, large, database_url), as_json)
+
+
+@app.command(name="batch-size")
+def batch_size(
+    pages: Pages = 10, repeats: Repeats = 3, database_url: DatabaseUrl = None, as_json: AsJson = False
+) -> None:
+    """How many bars a transaction should hold on this database."""
+    from benchmarks.batch_size import measure
+
+    _measure("batch size", lambda: measure(pages, repeats, database_url), as_json)
+
+
+@app.command()
+def profile(pages: Pages = 10, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """The functions in which computing spends its time, from a compressed body to committed rows."""
+    from benchmarks.profile import measure
+
+    _measure("profile", lambda: measure(pages, database_url), as_json)
 
 
 @app.callback()

@@ -4,133 +4,119 @@ Each function gives columns by the names of ours, so that what is timed can be c
 with the first value instead of a mean: after a thousand bars that makes no difference.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from lib.bars import Bars, FloatArray
 
-Columns = dict[str, "pd.Series[float]"]
+Column: TypeAlias = "pd.Series[float]"
+Columns = dict[str, Column]
+
+NAMES = ("open", "high", "low", "close", "volume", "vwap")
 
 
 def frame_of(bars: Bars) -> pd.DataFrame:
     """The bars as other programs hold them."""
     index = pd.DatetimeIndex(bars.t.astype("datetime64[ms]"), tz="UTC")
-    names = ("open", "high", "low", "close", "volume", "vwap")
-    return pd.DataFrame({name: getattr(bars, name) for name in names}, index=index)
+    return pd.DataFrame({name: getattr(bars, name) for name in NAMES}, index=index)
 
 
 def by_pandas(frame: pd.DataFrame, bars_per_year: float) -> Columns:
-    """All twenty."""
-    return {
-        **_returns(frame, np.sqrt(bars_per_year)),
-        **_averages(frame["close"]),
-        **_wilder(frame),
-        **_bands(frame["close"]),
-        **_oscillators(frame),
-        **_volume(frame),
-    }
-
-
-def _returns(frame: pd.DataFrame, annual: float) -> Columns:
-    close = frame["close"]
-    log_return = np.log(close / close.shift())
-    high_low = np.log(frame["high"] / frame["low"]) ** 2
-    close_open = np.log(close / frame["open"]) ** 2
-    garman_klass = (0.5 * high_low - (2 * np.log(2) - 1) * close_open).rolling(20).mean()
+    """All twenty, each by itself from the bars, as such functions are written."""
+    annual = float(np.sqrt(bars_per_year))
+    open_, high, low, close, volume, vwap = (frame[name] for name in NAMES)
     return {
         "return_1": close.pct_change(),
-        "log_return": log_return,
-        "roc_10": close.pct_change(10) * 100,
-        "volatility_20": log_return.rolling(20).std() * annual,
-        "parkinson_20": np.sqrt(high_low.rolling(20).mean() / (4 * np.log(2))) * annual,
-        "garman_klass_20": np.sqrt(garman_klass.clip(lower=0)) * annual,
+        "log_return": np.log(close / close.shift()),
+        "volatility_20": np.log(close / close.shift()).rolling(20).std() * annual,
+        "parkinson_20": np.sqrt((np.log(high / low) ** 2).rolling(20).mean() / (4 * np.log(2))) * annual,
+        "garman_klass_20": _garman_klass(open_, high, low, close) * annual,
+        **{f"sma_{n}": close.rolling(n).mean() for n in (20, 50, 200)},
+        **{f"ema_{n}": close.ewm(span=n, adjust=False).mean() for n in (12, 26)},
+        **_macd(close),
+        "rsi_14": _rsi(close),
+        "atr_14": _smoothed(_true_range(high, low, close)),
+        "adx_14": _adx(high, low, close),
+        **_bands(close),
+        "obv": (np.sign(close.diff()).fillna(1.0) * volume).cumsum(),
+        "vwap_20": (vwap * volume).rolling(20).sum() / volume.rolling(20).sum(),
+        **_stochastic(high, low, close),
+        "cci_20": _cci((high + low + close) / 3),
+        "roc_10": 100 * close.pct_change(10),
+        "mfi_14": _mfi((high + low + close) / 3, volume),
+        "williams_r_14": _williams_r(high, low, close),
+        "high_distance_20": close / high.rolling(20).max() - 1,
+        "low_distance_20": close / low.rolling(20).min() - 1,
+        "volume_z_20": (volume - volume.rolling(20).mean()) / volume.rolling(20).std(),
     }
 
 
-def _averages(close: "pd.Series[float]") -> Columns:
-    fast, slow = (close.ewm(span=n, adjust=False).mean() for n in (12, 26))
-    macd = fast - slow
+def _garman_klass(open_: Column, high: Column, low: Column, close: Column) -> Column:
+    terms = 0.5 * np.log(high / low) ** 2 - (2 * np.log(2) - 1) * np.log(close / open_) ** 2
+    return np.sqrt(terms.rolling(20).mean().clip(lower=0))
+
+
+def _macd(close: Column) -> Columns:
+    macd = close.ewm(span=12, adjust=False).mean() - close.ewm(span=26, adjust=False).mean()
     signal = macd.ewm(span=9, adjust=False).mean()
-    means = {f"sma_{n}": close.rolling(n).mean() for n in (20, 50, 200)}
-    return {
-        **means,
-        "ema_12": fast,
-        "ema_26": slow,
-        "macd": macd,
-        "macd_signal": signal,
-        "macd_hist": macd - signal,
-    }
+    return {"macd": macd, "macd_signal": signal, "macd_hist": macd - signal}
 
 
-def _smoothed(values: "pd.Series[float]") -> "pd.Series[float]":
+def _smoothed(values: Column) -> Column:
     return values.ewm(alpha=1 / 14, adjust=False).mean()
 
 
-def _wilder(frame: pd.DataFrame) -> Columns:
-    high, low, close = frame["high"], frame["low"], frame["close"]
+def _rsi(close: Column) -> Column:
     change = close.diff()
     gain, loss = _smoothed(change.clip(lower=0)), _smoothed(-change.clip(upper=0))
+    return 100 * gain / (gain + loss)
+
+
+def _true_range(high: Column, low: Column, close: Column) -> Column:
     before = close.shift()
-    true_range = np.maximum(high, before) - np.minimum(low, before)
-    average = _smoothed(true_range)
+    return np.maximum(high, before) - np.minimum(low, before)
+
+
+def _adx(high: Column, low: Column, close: Column) -> Column:
+    average = _smoothed(_true_range(high, low, close))
     up, down = high.diff(), -low.diff()
     plus = 100 * _smoothed(up.where((up > down) & (up > 0), 0.0)) / average
     minus = 100 * _smoothed(down.where((down > up) & (down > 0), 0.0)) / average
-    return {
-        "rsi_14": 100 * gain / (gain + loss),
-        "atr_14": average,
-        "adx_14": _smoothed(100 * (plus - minus).abs() / (plus + minus)),
-    }
+    return _smoothed(100 * (plus - minus).abs() / (plus + minus))
 
 
-def _bands(close: "pd.Series[float]") -> Columns:
-    window = close.rolling(20)
-    middle, deviation = window.mean(), window.std(ddof=0)
+def _bands(close: Column) -> Columns:
+    middle, deviation = close.rolling(20).mean(), close.rolling(20).std(ddof=0)
     upper, lower = middle + 2 * deviation, middle - 2 * deviation
-    return {
-        "bb_upper": upper,
-        "bb_middle": middle,
-        "bb_lower": lower,
-        "bb_percent": (close - lower) / (upper - lower),
-    }
+    percent = (close - lower) / (upper - lower)
+    return {"bb_upper": upper, "bb_middle": middle, "bb_lower": lower, "bb_percent": percent}
 
 
-def _oscillators(frame: pd.DataFrame) -> Columns:
-    high, low, close = frame["high"], frame["low"], frame["close"]
+def _stochastic(high: Column, low: Column, close: Column) -> Columns:
     highest, lowest = high.rolling(14).max(), low.rolling(14).min()
-    place = 100 * (close - lowest) / (highest - lowest)
-    slow_k = place.rolling(3).mean()
-    typical = (high + low + close) / 3
+    slow_k = (100 * (close - lowest) / (highest - lowest)).rolling(3).mean()
+    return {"stoch_k": slow_k, "stoch_d": slow_k.rolling(3).mean()}
+
+
+def _cci(typical: Column) -> Column:
     mean = typical.rolling(20).mean()
-    # The mean distance from the mean, by 20 shifted columns: a rolling apply takes minutes.
-    deviation = sum(((typical.shift(lag) - mean).abs() for lag in range(20)), start=0 * mean) / 20
-    return {
-        "stoch_k": slow_k,
-        "stoch_d": slow_k.rolling(3).mean(),
-        "williams_r_14": -100 * (highest - close) / (highest - lowest),
-        "cci_20": (typical - mean) / (0.015 * deviation),
-        "high_distance_20": close / high.rolling(20).max() - 1,
-        "low_distance_20": close / low.rolling(20).min() - 1,
-    }
+    # The mean distance from the mean by 20 shifted columns: a rolling apply takes minutes.
+    distance = sum(((typical.shift(lag) - mean).abs() for lag in range(20)), start=0 * mean) / 20
+    return (typical - mean) / (0.015 * distance)
 
 
-def _volume(frame: pd.DataFrame) -> Columns:
-    close, volume = frame["close"], frame["volume"]
-    typical = (frame["high"] + frame["low"] + close) / 3
-    change = typical.diff()
-    flow = typical * volume
+def _mfi(typical: Column, volume: Column) -> Column:
+    flow, change = typical * volume, typical.diff()
     risen = flow.where(change > 0, 0.0).rolling(14).sum()
     fallen = flow.where(change < 0, 0.0).rolling(14).sum()
-    window = volume.rolling(20)
-    direction = np.sign(close.diff()).fillna(1.0)
-    return {
-        "obv": (direction * volume).cumsum(),
-        "mfi_14": 100 * risen / (risen + fallen),
-        "vwap_20": (frame["vwap"] * volume).rolling(20).sum() / window.sum(),
-        "volume_z_20": (volume - window.mean()) / window.std(),
-    }
+    return 100 * risen / (risen + fallen)
+
+
+def _williams_r(high: Column, low: Column, close: Column) -> Column:
+    highest, lowest = high.rolling(14).max(), low.rolling(14).min()
+    return -100 * (highest - close) / (highest - lowest)
 
 
 def by_classic(frame: pd.DataFrame, *, talib: bool) -> Columns:

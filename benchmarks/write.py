@@ -90,7 +90,8 @@ def _scratch_home() -> Path:
     return home
 
 
-async def _empty(connection: asyncpg.Connection) -> None:
+async def empty(connection: asyncpg.Connection) -> None:
+    """Empty what a write fills, so that every write finds the same."""
     await connection.execute("TRUNCATE market_data, fetch_log, session_audit")
     await connection.execute("CHECKPOINT")
 
@@ -134,9 +135,9 @@ class _Writer:
                 await self._connection.executemany(UPSERT, rows)
 
 
-def decoded(body: bytes, encoding: str = "") -> Bars:
-    """The bars of a body as the client reads them. *encoding*: gzip, or none."""
-    answer = HttpAnswer(
+def http_answer(body: bytes, encoding: str = "") -> HttpAnswer:
+    """*body* as if it had just come off the wire. *encoding*: gzip, or none."""
+    return HttpAnswer(
         subject="benchmark",
         status=200,
         body=body,
@@ -146,6 +147,11 @@ def decoded(body: bytes, encoding: str = "") -> Bars:
         redactor=Redactor(Secret("")),
         longest_body=MAX_BODY_BYTES,
     )
+
+
+def decoded(body: bytes, encoding: str = "") -> Bars:
+    """The bars of a body as the client reads them."""
+    answer = http_answer(body, encoding)
     envelope = decode(answer, BarsAnswer)
     assert isinstance(envelope, BarsAnswer)
     return to_bars(answer, envelope.results or [])
@@ -168,9 +174,9 @@ async def _against_copy(
 ) -> list[Figure]:
     taken = []
     for _ in range(pairs + 1):  # the first warms up
-        await _empty(connection)
+        await empty(connection)
         plain = await seconds(lambda: writer.plain_copy(pages))
-        await _empty(connection)
+        await empty(connection)
         taken.append((plain, await seconds(lambda: writer.ours(pages))))
     rows = PAGE * len(pages)
     return [
@@ -181,7 +187,7 @@ async def _against_copy(
 
 
 async def _rewrite(connection: asyncpg.Connection, writer: _Writer, pages: Sequence[Bars]) -> list[Figure]:
-    await _empty(connection)
+    await empty(connection)
     first = await seconds(lambda: writer.ours(pages))
     again = await seconds(lambda: writer.ours(pages))
     await connection.execute("CHECKPOINT")
@@ -201,9 +207,9 @@ async def _from_json(
     bodies = [body_of(page) for page in pages]
     taken = []
     for _ in range(pairs):
-        await _empty(connection)
+        await empty(connection)
         many = await seconds(lambda: writer.executemany(bodies))
-        await _empty(connection)
+        await empty(connection)
         taken.append((many, await seconds(lambda: writer.bodies(bodies))))
     return [
         shown("json + executemany", PAGE * len(pages) / statistics.median(t[0] for t in taken), "rows/s"),

@@ -320,5 +320,6 @@ def comparable(text):
     text = re.sub(r"embedded \(.*\)", "embedded (HOME)", text)
     text = re.sub(r"^(query it|audit) .*$", r"\1", text, flags=re.MULTILINE)
     lines = [line.rstrip() for line in text.strip("\n").splitlines()]
+    lines = [line for line in lines if not line.startswith("WARNING: waiting for the embedded")]
     finished = sorted(re.sub(r"^\d+/", "N/", line) for line in lines if re.match(r"\d+/\d+ ", line))
     return [line for line in lines if not re.match(r"\d+/\d+ ", line)], finished

@@ -1,6 +1,6 @@
 """All features of a series at once."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,21 +22,24 @@ def compute(
     *,
     after_hole: BoolArray | None = None,
     obv_known: tuple[int, float] | None = None,
+    names: Collection[str] | None = None,
 ) -> Features:
-    """Every feature of ``FEATURES`` by name, shape (n,), NaN where it has no value.
+    """The features of ``FEATURES`` by name, shape (n,), NaN where one has no value.
 
     *bars*: split-adjusted, oldest first. *bars_per_year*: of the market's calendar, not of the data.
     *after_hole*: true where sessions are missing between a bar and the one before it. *obv_known*: index and
-    stored on-balance volume of a bar, where *bars* are only the end of the series.
+    stored on-balance volume of a bar, where *bars* are only the end of the series. *names*: those wanted; None:
+    all.
 
     A value is the same, to 1e-9 and mostly to the last bit, whether *bars* begin at the series' first bar or
     ``LOOKBACK_BARS`` before the bar it belongs to. A bar whose prices are not positive numbers has no values
     and is left out of the windows of the others.
     """
     usable = _usable(bars)
+    wanted = [feature.name for feature in FEATURES if names is None or feature.name in names]
     if usable.all():
-        return _compute(bars, bars_per_year, after_hole, obv_known)
-    return _scattered(bars, usable, bars_per_year, after_hole, obv_known)
+        return _compute(bars, bars_per_year, after_hole, obv_known, wanted)
+    return _scattered(bars, usable, bars_per_year, after_hole, obv_known, wanted)
 
 
 def _usable(bars: Bars) -> BoolArray:
@@ -53,6 +56,7 @@ def _scattered(
     bars_per_year: float,
     after_hole: BoolArray | None,
     obv_known: tuple[int, float] | None,
+    wanted: Sequence[str],
 ) -> Features:
     if after_hole is not None:
         # A hole before a bar left out lies before the next one that stays.
@@ -61,28 +65,38 @@ def _scattered(
     if obv_known is not None:
         obv_known = (int(np.count_nonzero(usable[: obv_known[0]])), obv_known[1])
     result = {}
-    for name, values in _compute(bars.take(usable), bars_per_year, after_hole, obv_known).items():
+    values_by_name = _compute(bars.take(usable), bars_per_year, after_hole, obv_known, wanted)
+    for name, values in values_by_name.items():
         result[name] = np.full(len(bars), np.nan)
         result[name][usable] = values
     return result
 
 
 def _compute(
-    bars: Bars, bars_per_year: float, after_hole: BoolArray | None, obv_known: tuple[int, float] | None
+    bars: Bars,
+    bars_per_year: float,
+    after_hole: BoolArray | None,
+    obv_known: tuple[int, float] | None,
+    wanted: Sequence[str],
 ) -> Features:
     # One allocation: a large one gets large pages, and separate arrays would cost as much as their values.
-    table = np.empty((len(FEATURES), len(bars)))
-    result = {feature.name: row for feature, row in zip(FEATURES, table, strict=True)}
+    table = np.empty((len(wanted), len(bars)))
+    result = dict(zip(wanted, table, strict=True))
     if not len(bars):
         return result
     for name, values in recursive(bars):
-        result[name][:] = values
-    on_balance_volume(bars, obv_known, out=result["obv"])
-    _count_since_hole(after_hole, out=result["bars_since_hole"])
+        if name in result:
+            result[name][:] = values
+    if "obv" in result:
+        on_balance_volume(bars, obv_known, out=result["obv"])
+    if "bars_since_hole" in result:
+        _count_since_hole(after_hole, out=result["bars_since_hole"])
     for start, end in _blocks(len(bars)):
         reach = slice(max(0, start - WINDOW_BARS), end)
-        for name, values in windowed(bars.take(reach), bars_per_year).items():
-            _place(result[name][start:end], values)
+        ranked = "volatility_rank_252" in result  # the one that takes as long as a dozen others
+        for name, values in windowed(bars.take(reach), bars_per_year, ranked=ranked).items():
+            if name in result:
+                _place(result[name][start:end], values)
     return result
 
 

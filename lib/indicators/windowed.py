@@ -27,14 +27,17 @@ _TIE = 1e-12  # typical prices closer than this, relatively, are one price: the 
 _STEPS = 1000  # into which each doubling of volatility is divided for its rank
 
 
-def windowed(bars: Bars, bars_per_year: float) -> Features:
-    """All of them; a feature for which *bars* is too short is an empty array."""
+def windowed(bars: Bars, bars_per_year: float, *, ranked: bool = True) -> Features:
+    """All of them; a feature for which *bars* is too short is an empty array.
+
+    *ranked*: with the rank of the volatility.
+    """
     typical = (bars.high + bars.low + bars.close) / 3
     returns = _returns(bars)
     return {
         **returns,
         **_averages(bars),
-        **_volatility(bars, returns["log_return"], np.sqrt(bars_per_year)),
+        **_volatility(bars, returns["log_return"], np.sqrt(bars_per_year), ranked),
         **_bollinger(bars),
         **_range(bars),
         **_oscillators(bars, typical),
@@ -57,15 +60,16 @@ def _averages(bars: Bars) -> Features:
     return {**means, "trend_200": bars.close[199:] / means["sma_200"] - 1}
 
 
-def _volatility(bars: Bars, log_return: FloatArray, annual: float) -> Features:
+def _volatility(bars: Bars, log_return: FloatArray, annual: float, ranked: bool) -> Features:
     _, squares = window_spread(log_return, 20)
     deviation = np.sqrt(squares / 19)
     high_low = np.log(bars.high / bars.low) ** 2
     close_open = np.log(bars.close / bars.open) ** 2
     garman_klass = window_mean(0.5 * high_low - _GARMAN_KLASS * close_open, 20)
+    rank = {"volatility_rank_252": window_rank(_steps(deviation), 252)} if ranked else {}
     return {
+        **rank,
         "volatility_20": deviation * annual,
-        "volatility_rank_252": window_rank(_steps(deviation), 252),
         "parkinson_20": np.sqrt(window_mean(high_low, 20) * _PARKINSON) * annual,
         "garman_klass_20": np.sqrt(np.maximum(garman_klass, 0)) * annual,
     }
