@@ -197,7 +197,7 @@ def _is_suspect(session: RegularMinutes, earlier: Sequence[RegularMinutes]) -> b
     slots = sum(s.slots for s in trailing)
     base = sum(s.absent for s in trailing) / slots if slots else 0.0
     n, run = session.slots, session.longest_run
-    own = (session.absent - run) / n
+    own = (session.absent - run) / (n - run) if run < n else 0.0
     p = min(max(_FLOOR, base, own), _CEILING)
     if run >= math.ceil(math.log(_FALSE_ALARM / n) / math.log(p)):
         return True

@@ -123,13 +123,16 @@ async def refresh_actions(
     shares = [i for i in instruments if i.asset_class is not AssetClass.CRYPTO]
     outcome = ActionsOutcome()
     now = toolkit.clock.now()
-    rebased = outcome.rebased
-    await _Refresh(toolkit, SPLITS, Split, outcome.splits, now, rebased).run(shares, full=full)
-    await _Refresh(toolkit, DIVIDENDS, Dividend, outcome.dividends, now, rebased).run(shares, full=full)
+    splits = _Refresh(toolkit, SPLITS, Split, outcome.splits, now, outcome.rebased)
+    await splits.run(shares, full=full)
+    dividends = _Refresh(toolkit, DIVIDENDS, Dividend, outcome.dividends, now, outcome.rebased)
+    await dividends.run(shares, full=full)
     symbols = [i.symbol for i in shares]
     settled = await toolkit.store.actions.settle(symbols, now)
     outcome.suspects = settled.suspects
     outcome.rebased |= settled.rebased
+    for looked_at, since in ((splits.whole, None), (set(symbols) - splits.whole, splits.today - FULL_AFTER)):
+        await toolkit.store.actions.find_jumps(sorted(looked_at), since, now)
     outcome.jumps = await toolkit.store.actions.jumps(symbols, now)
     outcome.unusable = await toolkit.store.actions.unusable_dividends(outcome.dividends.symbols, now)
     return outcome
@@ -137,7 +140,7 @@ async def refresh_actions(
 
 @dataclass(slots=True)
 class _Refresh(Generic[E]):
-    """One kind of event being asked for and written."""
+    """One kind of event being asked for and written. *whole*: symbols asked about in full."""
 
     toolkit: Toolkit
     kind: Kind[E]
@@ -145,6 +148,11 @@ class _Refresh(Generic[E]):
     outcome: KindOutcome[E]
     now: datetime
     rebased: dict[str, str]
+    whole: set[str] = field(default_factory=set)
+
+    @property
+    def today(self) -> date:
+        return local_date(to_ms(self.now), NEW_YORK)
 
     async def run(self, instruments: Sequence[Instrument], *, full: bool) -> None:
         try:
@@ -165,16 +173,16 @@ class _Refresh(Generic[E]):
     async def _run(self, instruments: Sequence[Instrument], *, full: bool) -> None:
         symbols = [i.symbol for i in instruments]
         checks = await self.toolkit.store.actions.checks(self.event, symbols)
-        whole = {s for s in symbols if full or self._due(checks.get(s))}
-        recent = [i for i in instruments if i.symbol not in whole]
+        self.whole.update(s for s in symbols if full or self._due(checks.get(s)))
+        recent = [i for i in instruments if i.symbol not in self.whole]
         if recent:
             asked = min(checks[i.symbol].checked_at for i in recent)
             since = local_date(to_ms(min(asked, self.now)), NEW_YORK) - OVERLAP
             async for listed in self._listings(recent, since):
                 doubtful = await self._doubtful(listed)
                 await self._write(_without(listed, doubtful))
-                whole |= doubtful
-        async for listed in self._listings([i for i in instruments if i.symbol in whole], None):
+                self.whole |= doubtful
+        async for listed in self._listings([i for i in instruments if i.symbol in self.whole], None):
             await self._write(listed)
 
     def _due(self, check: Check | None) -> bool:
@@ -184,8 +192,7 @@ class _Refresh(Generic[E]):
         self, instruments: Sequence[Instrument], since: date | None
     ) -> AsyncGenerator[Listed[E], None]:
         """What the vendor lists, as soon as all of some symbols has come."""
-        today = local_date(to_ms(self.now), NEW_YORK)
-        pages = self.toolkit.vendor.actions(self.kind, instruments, since, today)
+        pages = self.toolkit.vendor.actions(self.kind, instruments, since, self.today)
         events, refused = list[E](), list[RefusedEvent]()
         async with aclosing(pages):
             while True:

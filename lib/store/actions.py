@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Generic
 
@@ -12,12 +12,14 @@ import asyncpg
 from lib import sql
 from lib.actions import Changes, Dividend, E, Split, Stored, compare
 from lib.adjustment import Around, Verdict, basis, common_ratio, judge, shown, split_eras
-from lib.clock import to_ms
+from lib.clock import from_ms, to_ms
 from lib.store.adjusted import write_eras
 from lib.store.features import mark_stale
 from lib.store.locks import lock_series
 from lib.timeframe import Timeframe
-from lib.zones import NEW_YORK, local_date
+from lib.zones import NEW_YORK, local_date, midnight_ms
+
+_COMPARED_WITHIN = timedelta(days=11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +176,20 @@ class ActionStore:
             await connection.execute(sql.load("lock_actions"))
             return await _settle(connection, symbols, now)
 
-    async def jumps(self, symbols: Sequence[str], now: datetime) -> list[Jump]:
-        """Day bars that look like a split the vendor knows nothing of, without those dismissed by hand."""
+    async def find_jumps(self, symbols: Sequence[str], since: date | None, now: datetime) -> None:
+        """Note the day bars after the date *since* that look like a split the vendor knows nothing of."""
+        # Also the bars before that the first of them is compared with.
+        start = None if since is None else from_ms(midnight_ms(since - _COMPARED_WITHIN, NEW_YORK))
         async with self._connecting() as connection, connection.transaction():
-            found = _jumps(await connection.fetch(sql.load("find_price_jumps"), symbols))
+            found = _jumps(await connection.fetch(sql.load("find_price_jumps"), symbols, start))
             names, days = [jump.symbol for jump in found], [jump.day for jump in found]
-            await connection.execute(sql.load("delete_price_jumps"), symbols, names, days)
+            await connection.execute(sql.load("delete_price_jumps"), symbols, since, names, days)
             observed, looks = [jump.observed for jump in found], [jump.looks_like for jump in found]
             await connection.execute(sql.load("write_price_jumps"), names, days, observed, looks, now)
+
+    async def jumps(self, symbols: Sequence[str], now: datetime) -> list[Jump]:
+        """The jumps noted, without those dismissed by hand. *now*: what is noted then is new."""
+        async with self._connecting() as connection:
             rows = await connection.fetch(sql.load("read_price_jumps"), symbols)
         return [
             Jump(

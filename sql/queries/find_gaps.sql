@@ -8,19 +8,13 @@
 -- -> symbol text, state text, gap_start date, gap_end date (exclusive), units bigint; by symbol, oldest first
 -- relies on the primary keys of market_data (index only) and session_audit and on index fetch_log_series
 WITH units AS MATERIALIZED (
-    SELECT *, row_number() OVER by_date AS ordinal, lag(last_date) OVER by_date AS last_before,
-           tstzrange(cover_start, cover_end) AS cover, ends > $7 AS unsettled
+    SELECT *, row_number() OVER (ORDER BY unit_date) AS ordinal, tstzrange(cover_start, cover_end) AS cover,
+           ends > $7 AS unsettled
     FROM session_units($4, $2, $5, $6)
-    WINDOW by_date AS (ORDER BY unit_date)
 ),
--- edges: of the bars of all units, start, end, start, end, ...
 extent AS MATERIALIZED (
     SELECT count(*) AS units, count(*) FILTER (WHERE NOT unsettled) AS settled, min(unit_date) AS first_date,
-           max(last_date) AS last_date, min(grid) AS grid, max(bars_end) AS bars_end,
-           $2 = ANY('{1h,4h,1d,1w}') AS few_bars,
-           (SELECT array_agg(edge ORDER BY edge)
-            FROM (SELECT bars_start FROM units UNION ALL SELECT bars_end FROM units) AS e(edge)) AS edges,
-           tstzrange(min(cover_start), max(cover_end)) AS cover,
+           max(last_date) AS last_date, tstzrange(min(cover_start), max(cover_end)) AS cover,
            tstzrange(min(cover_start), max(cover_end) FILTER (WHERE NOT unsettled)) AS settled_cover
     FROM units
 ),
@@ -47,8 +41,8 @@ ledger AS MATERIALIZED (
         WHERE days.rng @> first_bar.first_ts
     ) AS d ON true
 ),
--- whole: answered for good throughout, and audited bars in every unit. Where they are believed there is nothing
--- more to ask: of such a series only the units that may begin a run are looked at.
+-- whole: answered for good throughout, and audited bars in every settled unit. Where they are believed, there is
+-- nothing more to ask of it.
 series AS MATERIALIZED (
     SELECT l.*, NOT $8::boolean AND e.settled_cover <@ l.standing AND NOT e.cover && l.refused
                 AND coalesce(l.listed_from <= e.first_date, true) AND coalesce(l.listed_until >= e.last_date, true)
@@ -58,41 +52,36 @@ series AS MATERIALIZED (
                                    AND NOT u.unsettled) AS whole
     FROM ledger AS l CROSS JOIN extent AS e
 ),
--- OFFSET 0 keeps the inner queries one scan per symbol, to be hashed, not a probe per unit.
 counted AS (
     SELECT s.*, u.*,
            CASE WHEN NOT $8::boolean AND u.cover <@ s.answered THEN audited
-                WHEN e.few_bars THEN on_grid
-                ELSE (SELECT count(*) FROM market_data AS m
-                      WHERE m.symbol = s.symbol AND m.timeframe = $2
-                        AND m.timestamp >= u.bars_start AND m.timestamp < u.bars_end) END AS stored
+                WHEN $2 = ANY('{1h,4h,1d,1w}') THEN
+                    (SELECT count(*) FROM market_data AS m
+                     WHERE m.symbol = s.symbol AND m.timeframe = $2
+                       AND m.timestamp >= u.bars_start AND m.timestamp < u.bars_end
+                       AND date_bin(u.grid, m.timestamp, 'epoch') = m.timestamp)
+                ELSE
+                    (SELECT count(*) FROM market_data AS m
+                     WHERE m.symbol = s.symbol AND m.timeframe = $2
+                       AND m.timestamp >= u.bars_start AND m.timestamp < u.bars_end) END AS stored
     FROM series AS s
-    CROSS JOIN extent AS e
     CROSS JOIN LATERAL (
-        SELECT units.*, coalesce(a.n_bars, 0) AS audited, coalesce(b.n_bars, 0) AS on_grid
+        SELECT units.*, coalesce(a.n_bars, 0) AS audited
         FROM units
+        -- OFFSET 0: one scan per symbol, hashed, instead of a probe per unit.
         LEFT JOIN (SELECT session_date, n_bars FROM session_audit
                    WHERE NOT s.whole AND symbol = s.symbol AND timeframe = $2 OFFSET 0) AS a
             ON a.session_date = unit_date
-        -- With few bars a unit, one pass over the series is quicker than a probe for each.
-        LEFT JOIN (SELECT width_bucket(m.timestamp, e.edges) AS edge, count(*) AS n_bars
-                   FROM market_data AS m
-                   WHERE NOT s.whole AND e.few_bars AND m.symbol = s.symbol AND m.timeframe = $2
-                     AND m.timestamp >= e.edges[1] AND m.timestamp < e.bars_end
-                     AND date_bin(e.grid, m.timestamp, 'epoch') = m.timestamp
-                   GROUP BY 1 OFFSET 0) AS b
-            ON b.edge = 2 * ordinal - 1
-        WHERE NOT s.whole OR ordinal = 1 OR ordinal = e.settled + 1
+        WHERE NOT s.whole OR unsettled
     ) AS u
     OFFSET 0
 ),
-judged AS MATERIALIZED (
-    SELECT symbol, unit_date, last_before, ordinal,
+judged AS (
+    SELECT symbol, ordinal,
            CASE
                WHEN last_date < listed_from OR unit_date > listed_until THEN 'not_expected'
                WHEN cover && refused AND cover <@ (refused + answered) AND NOT cover <@ answered THEN 'not_entitled'
                WHEN unsettled THEN 'pending'
-               WHEN whole THEN 'complete'
                WHEN NOT cover <@ answered THEN
                    CASE WHEN cover && answered THEN 'missing'
                         WHEN stored = 0 AND cover <@ unlisted THEN 'not_expected'
@@ -116,18 +105,27 @@ judged AS MATERIALIZED (
                ELSE 'complete'
            END AS state
     FROM counted AS u
+    OFFSET 0
 ),
-marked AS (
-    SELECT *, lag(state) OVER (PARTITION BY symbol ORDER BY ordinal) AS state_before FROM judged
+-- Most units are complete: what is not is found out, with a fence before the first unit, and the rest is between.
+others AS (
+    SELECT symbol, ordinal, state, lag(ordinal) OVER near AS ordinal_before, lag(state) OVER near AS state_before,
+           lead(ordinal) OVER near AS ordinal_after
+    FROM (SELECT symbol, ordinal, state FROM judged WHERE state <> 'complete'
+          UNION ALL SELECT symbol, 0, NULL FROM series) AS o
+    WINDOW near AS (PARTITION BY symbol ORDER BY ordinal)
+),
+starts AS (
+    SELECT symbol, ordinal, state FROM others
+    WHERE ordinal > 0 AND (state, ordinal - 1) IS DISTINCT FROM (state_before, ordinal_before)
+    UNION ALL
+    SELECT symbol, ordinal + 1, 'complete' FROM others CROSS JOIN extent AS e
+    WHERE coalesce(ordinal_after, e.units + 1) > ordinal + 1
 ),
 runs AS (
-    SELECT symbol, state, unit_date, ordinal, lead(last_before) OVER following AS last_date,
-           lead(ordinal) OVER following AS past_ordinal
-    FROM marked
-    WHERE state IS DISTINCT FROM state_before
-    WINDOW following AS (PARTITION BY symbol ORDER BY ordinal)
+    SELECT symbol, state, ordinal, lead(ordinal, 1, e.units + 1) OVER (PARTITION BY symbol ORDER BY ordinal) AS past
+    FROM starts CROSS JOIN extent AS e
 )
-SELECT symbol, state, unit_date AS gap_start, coalesce(r.last_date, e.last_date) + 1 AS gap_end,
-       coalesce(past_ordinal, e.units + 1) - ordinal AS units
-FROM runs AS r CROSS JOIN extent AS e
-ORDER BY symbol, gap_start
+SELECT r.symbol, r.state, a.unit_date AS gap_start, z.last_date + 1 AS gap_end, r.past - r.ordinal AS units
+FROM runs AS r JOIN units AS a ON a.ordinal = r.ordinal JOIN units AS z ON z.ordinal = r.past - 1
+ORDER BY r.symbol, gap_start

@@ -109,7 +109,8 @@ class Market:
         await self.connection.execute(
             """INSERT INTO market_data (symbol, timeframe, timestamp, fetched_at, open, high, low, close, volume,
                                         source)
-               SELECT $1, $2, t, now(), 1, 1, 1, 1, 1, 'another' FROM unnest($3::timestamptz[]) AS t""",
+               SELECT $1, $2, t, now(), 1, 1, 1, 1, 1, 'another' FROM unnest($3::timestamptz[]) AS t
+               ON CONFLICT DO NOTHING""",
             symbol,
             timeframe,
             moments,

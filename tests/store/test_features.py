@@ -263,10 +263,10 @@ class TestMarking:
         assert (await computed(store))[0] == [(0, FIRST + at * MINUTE_MS)]
         assert (await computed(store, H1))[0] == [(0, FIRST + at // 60 * 60 * MINUTE_MS)]
 
-    async def test_a_late_bar_and_a_new_one(self, store, connection):
+    async def test_a_late_bar_makes_it_and_what_follows_stale(self, store, connection):
         stamp = from_ms(FIRST + 50 * MINUTE_MS)
         await connection.execute("DELETE FROM market_data WHERE timestamp = $1", stamp)
-        await self.write(connection, walk(3_001), derive=False)
+        await self.write(connection, walk(3_000), derive=False)
 
         assert await computed(store) == ([(0, FIRST + 50 * MINUTE_MS)], 1)
 

@@ -1,7 +1,9 @@
 """What the vendor changes, takes back or gets wrong, and what the bars say of it."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
 
 from lib.vendor.emulator.market import MemoryMarket, Split
 from tests.end_to_end.corporate_actions.asking import (
@@ -27,14 +29,17 @@ async def test_a_changed_split_is_marked_and_what_it_was_is_kept(listing):
     assert set(await listing.closes("KO")) == {50.0}
 
 
-async def test_a_split_moved_to_a_date_long_ago_is_found_under_its_id(listing):
-    listing.vendor.splits = [split_row("E1", day="2025-02-24")]
+@pytest.mark.parametrize(("before", "after"), [("2025-02-24", "2024-06-03"), ("2024-06-03", "2025-02-24")])
+async def test_a_split_moved_in_time_is_the_same_split(before, after, listing):
+    listing.vendor.splits = [split_row("E1", day=before)]
     await listing.refresh("KO")
 
-    listing.vendor.splits = [split_row("E1", day="2024-06-03")]
+    listing.vendor.splits = [split_row("E1", day=after)]
     outcome = await listing.refresh("KO", later=timedelta(days=1))
 
     assert len(outcome.splits.changed) == 1 and outcome.splits.missing == []
+    assert [row["execution_date"].isoformat() for row in await listing.rows()] == [after]
+    assert outcome.rebased == {"KO": f"{after} 2:1"}
 
 
 async def test_what_cannot_be_used_is_refused_with_its_reason_and_the_rest_is_kept(listing):
@@ -174,6 +179,10 @@ async def test_a_jump_without_a_split_is_reported_once(at_noon):
         outcome = await desk.refresh("KO", "IBM", "WMT", later=timedelta(days=1))
         assert [jump.new for jump in outcome.jumps] == [False, False] and outcome.findings() == []
 
+        # Looked for since the Sunday before it by now: it is still compared with the Friday.
+        desk.clock.moment = datetime(2025, 3, 25, 17, tzinfo=UTC)
+        assert len((await desk.refresh("KO", "IBM", "WMT")).jumps) == 2
+
         await desk.bench.fetch("UPDATE price_jumps SET dismissed = true WHERE symbol = 'IBM'")
         desk.market.split_list = [Split("KO", day, 1, 2)]
-        assert (await desk.refresh("KO", "IBM", "WMT")).jumps == []
+        assert (await desk.refresh("KO", "IBM", "WMT", full=True)).jumps == []

@@ -82,6 +82,8 @@ async def test_features_after_a_late_split_are_those_of_a_fresh_database(traded,
         market.split_list = SPLITS
         outcome = await refreshed(bench, "KO", "IBM", full=True)
         assert outcome.document()["features_stale"] == ["KO"]
+        current = "SELECT symbol, count(*) FROM feature_state WHERE NOT isempty(computed) GROUP BY 1"
+        assert [tuple(row) for row in await bench.fetch(current)] == [("IBM", 8)]
         written = await computed(bench, "KO", "IBM")
 
         assert {symbol for (symbol, _), count in written.items() if count} == {"KO"}

@@ -9,7 +9,7 @@ from lib.clock import to_ms
 from lib.vendor.emulator.folder import read_bars
 from lib.vendor.emulator.market import Dividend, MemoryMarket, Split
 from lib.vendor.emulator.server import Emulator
-from lib.zones import NEW_YORK, midnight_ms
+from lib.zones import NEW_YORK, midnight_ms, sunday_of
 from tests.end_to_end.corporate_actions.asking import (
     dividend_row,
     refreshed,
@@ -85,3 +85,11 @@ async def test_total_return_of_aapl_is_what_an_owner_gained_who_reinvested(workb
                     shares *= before / (before - dividend.cash_amount)
             assert len(paid) > 2 and shares > 1.01
             assert ours == pytest.approx(shares * closes[stamps[-1]] / closes[start], rel=1e-12)
+
+        # A week's close is its last day's, whatever ex dates lie inside.
+        closes = await bench.fetch(
+            "SELECT timeframe, timestamp, total_return_close AS close FROM market_data_total_return ORDER BY 1, 2"
+        )
+        days_of = {sunday_of(r["timestamp"].date()): r["close"] for r in closes if r["timeframe"] == "1d"}
+        weeks = {r["timestamp"].date(): r["close"] for r in closes if r["timeframe"] == "1w"}
+        assert len(weeks) > 50 and weeks == pytest.approx(days_of, rel=1e-14)

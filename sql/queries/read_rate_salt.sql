@@ -1,3 +1,0 @@
--- What the keys are hashed with in this database.
--- -> salt bytea
-SELECT salt FROM rate_budget_salt
