@@ -1,5 +1,6 @@
 """Who the embedded PostgreSQL runs as: it refuses to be root."""
 
+import fcntl
 import logging
 import os
 import pwd
@@ -7,7 +8,8 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,10 +91,11 @@ def _owner(folder: Path) -> Account | None:
 
 
 def _dedicated() -> Account:
-    return _known(DEDICATED) or _created(DEDICATED) or _known(FALLBACK) or Account(65534, 65534)
+    return known(DEDICATED) or created(DEDICATED) or known(FALLBACK) or Account(65534, 65534)
 
 
-def _known(name: str) -> Account | None:
+def known(name: str) -> Account | None:
+    """The account *name*; None if there is none."""
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
@@ -100,10 +103,28 @@ def _known(name: str) -> Account | None:
     return Account(entry.pw_uid, entry.pw_gid)
 
 
-def _created(name: str) -> Account | None:
+def created(name: str) -> Account | None:
+    """The system account *name*, made if it is not there; None if it cannot be made."""
     useradd = shutil.which("useradd", path=f"{os.defpath}:/usr/sbin:/sbin")
     if useradd is None:
         return None
+    with _alone():
+        return known(name) or _added(useradd, name)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process of ours at a time: two useradds at once both find the name free, and the later one replaces
+    the account under whose number a server already runs."""
+    folder = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _added(useradd: str, name: str) -> Account | None:
     options = [
         "--system",
         "--user-group",
@@ -115,10 +136,9 @@ def _created(name: str) -> Account | None:
     ]
     for _ in range(ATTEMPTS):
         made = subprocess.run([useradd, *options, name], capture_output=True, text=True, check=False)
-        # Another process may have been quicker, or be at it: what counts is that the account is there.
-        if account := _known(name):
+        if account := known(name):
             return account
-        time.sleep(ATTEMPT_PAUSE_SECONDS)
+        time.sleep(ATTEMPT_PAUSE_SECONDS)  # another program may hold the lock of the accounts
     _log.warning(
         "no account %s could be made (%s): PostgreSQL runs as %s", name, made.stderr.strip(), FALLBACK
     )

@@ -19,7 +19,7 @@ import pytest
 
 from lib.errors import EmbeddedServerFailed
 from lib.store import server as server_module
-from lib.store.account import account_for
+from lib.store.account import account_for, known
 from lib.store.binaries import program, wheel
 from lib.store.cluster import Cluster
 from lib.store.server import embedded_server, embedded_server_async
@@ -34,6 +34,14 @@ from lib.store.server import embedded_server
 with embedded_server(Path(sys.argv[1]), durable=False) as url:
     print(url, flush=True)
     sys.stdin.read()
+"""
+
+MAKER = """
+import sys
+from lib.store.account import created
+print("ready", flush=True)
+sys.stdin.read()
+print(created(sys.argv[1]))
 """
 
 
@@ -394,6 +402,29 @@ class TestAsRoot:
                 "Gid": {account.gid},
                 "Groups": set(),
             }
+
+    def test_made_by_several_at_once_the_account_is_one(self, new_account):
+        command = [sys.executable, "-c", MAKER, new_account]
+        makers = [
+            subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(6)
+        ]
+        for maker in makers:
+            maker.stdout.readline()
+        for maker in makers:
+            maker.stdin.close()
+        seen = {maker.stdout.read().strip() for maker in makers}
+        for maker in makers:
+            maker.stdout.close()
+            maker.wait()
+        assert seen == {str(known(new_account))}
+
+    @pytest.fixture
+    def new_account(self):
+        """A name that no account has; what is made of it is removed."""
+        name = f"mb-test-{os.getpid()}"
+        yield name
+        subprocess.run(["userdel", name], check=False, stderr=subprocess.DEVNULL)
 
     def test_a_folder_of_another_user_is_served_as_that_user(self, home):
         for path in (home / "postgres", *(home / "postgres").rglob("*")):
