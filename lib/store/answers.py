@@ -21,7 +21,7 @@ from lib.store.bars import (
     timeframes_with_rows,
     write_bars,
 )
-from lib.store.features import mark_written, oldest_written
+from lib.store.features import mark_written
 from lib.store.ledger import read_ledger, write_ledger
 from lib.store.locks import lock_series
 from lib.store.session_counts import audited, count_by_day, read_counts, whole_days, write_counts
@@ -165,7 +165,6 @@ class _Writing:
 
     async def _write(self, timeframe: Timeframe, bars: Bars, source: str) -> Written:
         stored = self._before[timeframe]
-        self._after[timeframe] = merged(stored, bars)
         written = await write_bars(
             self._connection,
             self._series(timeframe),
@@ -174,8 +173,10 @@ class _Writing:
             source=source,
             fetched_at=self._answer.fetched_at,
         )
-        if written.inserted or written.updated:
-            self._written_since[timeframe] = oldest_written(bars, stored)
+        self._after[timeframe] = stored
+        if written.since_ms is not None:
+            self._after[timeframe] = merged(stored, bars)
+            self._written_since[timeframe] = written.since_ms
         return written
 
     def _complete(self, ledger: Sequence[LedgerRow]) -> list[Range]:
@@ -209,10 +210,8 @@ class _Writing:
         stored = await read_counts(self._connection, self._symbol, tuple(self._after), first, last - 1)
         whole = whole_days(self._answer.start_ms, self._answer.end_ms, self._zone)
         for timeframe, after in self._after.items():
-            counts = audited(
-                count_by_day(self._before[timeframe], timeframe, self._sessions),
-                count_by_day(after, timeframe, self._sessions),
-                stored[timeframe],
-                whole,
-            )
+            before = self._before[timeframe]
+            was = count_by_day(before, timeframe, self._sessions)
+            now = was if after is before else count_by_day(after, timeframe, self._sessions)
+            counts = audited(was, now, stored[timeframe], whole)
             await write_counts(self._connection, self._symbol, timeframe, counts)

@@ -32,16 +32,21 @@ class Series:
 
 @dataclass(slots=True)
 class Written:
-    """Bars of one series: *received*, and of those new, changed and equal to what was stored."""
+    """Bars of one series: *received*, and how many of those were new and how many had changed.
+
+    *since_ms*: stamp of the oldest that was new or changed; None if there was none.
+    """
 
     received: int = 0
     inserted: int = 0
     updated: int = 0
+    since_ms: int | None = None
 
     def add(self, other: "Written") -> None:
         self.received += other.received
         self.inserted += other.inserted
         self.updated += other.updated
+        self.since_ms = min((s for s in (self.since_ms, other.since_ms) if s is not None), default=None)
 
 
 async def timeframes_with_rows(
@@ -93,21 +98,37 @@ def _bars(rows: Mapping[str, npt.NDArray[Any]] | npt.NDArray[Any]) -> Bars:
 
 def differing(new: Bars, stored: Bars) -> tuple[Bars, Bars]:
     """Of *new*, the bars that *stored* lacks and the bars that differ from it."""
-    if not len(stored):
+    if _apart(new, stored):
         return new, Bars.empty()
+    if np.array_equal(new.t, stored.t):
+        return Bars.empty(), new.take(~_same(new, stored))
     at = np.minimum(np.searchsorted(stored.t, new.t), len(stored) - 1)
     known = stored.t[at] == new.t
-    old = stored.take(at)
-    same = (new.trades == old.trades) & ((new.vwap == old.vwap) | (np.isnan(new.vwap) & np.isnan(old.vwap)))
+    return new.take(~known), new.take(known & ~_same(new, stored.take(at)))
+
+
+def _apart(one: Bars, other: Bars) -> bool:
+    """Whether all of one lies before all of the other."""
+    if not len(one) or not len(other):
+        return True
+    return bool(one.t[-1] < other.t[0] or other.t[-1] < one.t[0])
+
+
+def _same(one: Bars, other: Bars) -> npt.NDArray[np.bool_]:
+    """Row by row, whether all but the stamps is equal; unknown equals unknown."""
+    same: npt.NDArray[np.bool_] = one.trades == other.trades
+    same &= (one.vwap == other.vwap) | (np.isnan(one.vwap) & np.isnan(other.vwap))
     for name in _NUMBERS[:-1]:
-        same &= getattr(new, name) == getattr(old, name)
-    return new.take(~known), new.take(known & ~same)
+        same &= getattr(one, name) == getattr(other, name)
+    return same
 
 
 def merged(stored: Bars, new: Bars) -> Bars:
     """*stored* with *new* put over it: what the table holds after both were written."""
-    if not len(stored):
-        return new
+    if not len(stored) or not len(new):
+        return new if len(new) else stored
+    if _apart(stored, new):
+        return Bars.concat([stored, new] if stored.t[0] < new.t[0] else [new, stored])
     both = Bars.concat([new, stored])
     _, first = np.unique(both.t, return_index=True)
     return both.take(first)
@@ -128,7 +149,8 @@ async def write_bars(
     straight into the table. Should another program have put the same keys there meanwhile, all are merged.
     """
     new, changed = differing(bars, stored)
-    written = Written(len(bars), len(new), len(changed))
+    oldest = min((int(part.t[0]) for part in (new, changed) if len(part)), default=None)
+    written = Written(len(bars), len(new), len(changed), oldest)
     if len(new):
         try:
             async with connection.transaction():  # a savepoint: a failed COPY aborts its transaction

@@ -58,6 +58,8 @@ def encode(
     """
     if not n_rows:
         return []
+    if not any(mask.any() for mask in nulls.values()):
+        return [_encode_pattern(tuple(fields), columns, frozenset(), slice(None), n_rows)]
     pattern = np.zeros(n_rows, np.int64)
     for bit, mask in enumerate(nulls.values()):
         pattern |= mask.astype(np.int64) << bit

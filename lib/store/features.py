@@ -21,7 +21,7 @@ from lib.clock import from_ms, to_ms
 from lib.coverage import Range, clip
 from lib.store import runs, symbols
 from lib.store.adjusted import read_adjusted_bars
-from lib.store.bars import Series, bars_of_arrays, copy_bars, differing, merged
+from lib.store.bars import Series, bars_of_arrays, copy_bars, merged
 from lib.store.database import Database
 from lib.store.feature_rows import FeaturesWritten, Page, read_rows, write_rows
 from lib.store.locks import lock_series
@@ -96,13 +96,6 @@ async def mark_written(connection: asyncpg.Connection, symbol: str, since: Mappi
     if since:
         stamps = [from_ms(stamp) for stamp in since.values()]
         await connection.execute(sql.load("mark_features_stale"), symbol, list(since), stamps)
-
-
-def oldest_written(bars: Bars, stored: Bars) -> int:
-    """The stamp of the first of *bars* that is new against *stored* or differs; there must be one."""
-    if not len(stored):
-        return int(bars.t[0])
-    return min(int(part.t[0]) for part in differing(bars, stored) if len(part))
 
 
 class SeriesFeatures:

@@ -31,27 +31,36 @@ def count_by_day(bars: Bars, timeframe: Timeframe, sessions: SessionTable) -> di
     Another program's bars that lie off the grid are none of ours, and do not count.
     """
     on_grid = window_starts(bars.t, timeframe, sessions.zone) == bars.t
-    if not on_grid.all():
-        bars = bars.take(on_grid)
-    if not len(bars):
+    t = bars.t if on_grid.all() else bars.t[on_grid]
+    if not len(t):
         return {}
-    days = local_days(bars.t, sessions.zone)
-    first = np.flatnonzero(np.r_[True, days[1:] != days[:-1]])
-    regular = np.add.reduceat(_in_regular_hours(bars.t, days, timeframe, sessions).astype(np.int64), first)
-    bounds = np.r_[first, len(bars)]
+    first, last = local_days(t[[0, -1]], sessions.zone)
+    days = np.arange(first, last + 1)
+    bounds = np.searchsorted(t, midnights(np.arange(first, last + 2), sessions.zone))
+    counts = zip(days, bounds[:-1], bounds[1:], _regular(t, days, bounds, timeframe, sessions), strict=True)
     return {
-        int(days[a]): Count(int(b - a), int(n), from_ms(int(bars.t[a])), from_ms(int(bars.t[b - 1])))
-        for a, b, n in zip(bounds[:-1], bounds[1:], regular, strict=True)
+        int(day): Count(int(b - a), int(regular), from_ms(int(t[a])), from_ms(int(t[b - 1])))
+        for day, a, b, regular in counts
+        if b > a
     }
 
 
-def _in_regular_hours(t: IntArray, days: IntArray, timeframe: Timeframe, sessions: SessionTable) -> IntArray:
-    """1 for each bar whose window overlaps the regular session of its local date; a week's bar always."""
-    if timeframe is Timeframe.W1 or not len(sessions.days):
-        return np.full(len(t), timeframe is Timeframe.W1, np.int64)
+def _regular(
+    t: IntArray, days: IntArray, bounds: IntArray, timeframe: Timeframe, sessions: SessionTable
+) -> IntArray:
+    """How many bars of each local date have a window that overlaps its regular session; a week's bar has one.
+
+    *bounds*, one more than *days*: where in *t* each of them begins.
+    """
+    if timeframe is Timeframe.W1:
+        return np.diff(bounds)
+    if not len(sessions.days):
+        return np.zeros(len(days), np.int64)
     at = np.minimum(np.searchsorted(sessions.days, days), len(sessions.days) - 1)
-    overlaps = (t > sessions.open_ms[at] - timeframe.step_ms) & (t < sessions.close_ms[at])
-    return np.asarray(overlaps & (sessions.days[at] == days), np.int64)
+    first = np.searchsorted(t, sessions.open_ms[at] - timeframe.step_ms, side="right")
+    past = np.searchsorted(t, sessions.close_ms[at])
+    overlapping = np.minimum(past, bounds[1:]) - np.maximum(first, bounds[:-1])
+    return np.where(sessions.days[at] == days, np.maximum(overlapping, 0), 0)
 
 
 def audited(
