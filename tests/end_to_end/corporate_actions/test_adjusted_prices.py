@@ -19,8 +19,19 @@ AAPL_SPLITS = [
     Split("AAPL", date(2005, 2, 28), 1, 2),
     Split("AAPL", date(2014, 6, 9), 1, 7),
 ]
-# Where the two sources disagree by more than a hundredth of a per cent; volume is half on one day.
-AAPL_DISAGREE = ["2005-04-21", "2006-06-09", "2006-10-03", "2007-02-26", "2009-03-24"]
+# Where the sources report another close altogether, by more than a hundredth of a per cent.
+AAPL_OTHER_CLOSE = ["2005-04-21", "2006-06-09", "2006-10-03", "2007-02-26", "2009-03-24"]
+# Where the raw close has fractions of a cent, 54.935, and the other file was made of whole cents, 54.94: up to
+# half a cent, which is more than 2e-5 of a price below 250 dollars.
+AAPL_OF_WHOLE_CENTS = [
+    *("2004-11-16", "2004-12-16", "2005-03-02", "2006-01-19", "2006-02-03", "2006-02-14", "2006-06-06"),
+    *("2006-06-07", "2006-07-05", "2006-07-25", "2007-04-25", "2007-10-12", "2007-11-08", "2009-03-10"),
+    *("2009-07-24", "2009-10-05", "2010-01-20", "2010-01-25", "2010-02-10", "2010-03-30"),
+]
+
+
+def days_of(chosen):
+    return [f"{day:%Y-%m-%d}" for day in chosen.index[chosen]]
 
 
 def read_file(path):
@@ -41,16 +52,19 @@ async def test_real_prices_of_aapl_through_three_splits_and_a_fourth(workbench_o
         assert len(outcome.splits.new) == 3
         ours = await view(bench, "AAPL", "1d")
         both = ours.join(theirs, rsuffix="_theirs", how="inner")
-        off = (both.close / both.close_theirs - 1).abs()
         assert len(both) == 2148
-        # 2.1e-5: our raw closes have fractions of a cent (54.935), theirs were made of whole cents.
-        assert off.quantile(0.99) < 2.2e-5
-        assert [f"{day:%Y-%m-%d}" for day in off.index[off > 1e-4]] == AAPL_DISAGREE
-        cents = (both.close * 7).where(both.index >= "2005-02-28", both.close * 14).round(2)
-        in_cents = cents / (both.close_theirs * 7).where(both.index >= "2005-02-28", both.close_theirs * 14)
-        assert (in_cents - 1).abs().quantile(0.99) < 1e-6
+        off = (both.close / both.close_theirs - 1).abs()
+        assert days_of(off > 1e-4) == AAPL_OTHER_CLOSE
+        off = off[off <= 1e-4]
+        assert off.quantile(0.99) <= 2e-5  # 1.98e-5; 2.11e-5 of all 2148 days
+        assert days_of(off > 2e-5) == AAPL_OF_WHOLE_CENTS
+        raw = read_file(folder / "1d.csv.gz").close[off.index]
+        whole_cents = (raw * 100 - (raw * 100).round()).abs() < 1e-6
+        assert whole_cents.sum() == 2010 and off[whole_cents].max() < 1e-6
+        as_traded = both.close_theirs * (raw / both.close).round()
+        assert (raw - as_traded).abs().max() < 0.005 + 3e-5, "half a cent, and their six decimals"
         volume = both.volume / both.volume_theirs - 1
-        assert [f"{day:%Y-%m-%d}" for day in volume.index[volume.abs() > 1e-9]] == ["2005-02-28"]
+        assert days_of(volume.abs() > 1e-9) == ["2005-02-28"], "they double the volume of the split's own day"
 
         market.split_list = [*AAPL_SPLITS, Split("AAPL", date(2020, 8, 31), 1, 4)]
         outcome = await refreshed(bench, "AAPL", full=True)
