@@ -165,6 +165,14 @@ def profile(pages: Pages = 10, database_url: DatabaseUrl = None, as_json: AsJson
     _measure("profile", lambda: measure(pages, database_url), as_json)
 
 
+@app.command()
+def detect(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Gap detection over 25 symbols, 8 timeframes and two years, against one count of the table; two minutes."""
+    from benchmarks.detect import measure
+
+    _measure("gap detection", lambda: measure(database_url), as_json)
+
+
 @app.callback()
 def benchmark() -> None:
     """Measure the toolkit: every figure is a ratio against something else measured in the same run."""

@@ -6,20 +6,19 @@ import statistics
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import mkdtemp
 
 import asyncpg
 import numpy as np
 
 from benchmarks.report import Figure, at_least, at_most, median_ratio, seconds, shown
+from benchmarks.scratch import scratch
 from lib.bars import Bars
 from lib.sessions import SessionTable
-from lib.settings import Secret, Settings
+from lib.settings import Secret
 from lib.store.answers import Answer, write_answer
 from lib.store.bars import VENDOR, Series, write_bars
-from lib.store.database import Database, open_database
-from lib.store.sessions import load_sessions, refresh_sessions
+from lib.store.database import Database, open_url
+from lib.store.sessions import load_sessions
 from lib.symbols import ALWAYS_OPEN, AssetClass, Instrument
 from lib.timeframe import DAY_MS, MINUTE_MS, Timeframe
 from lib.vendor.answers import Answer as HttpAnswer
@@ -74,20 +73,12 @@ def body_of(bars: Bars) -> bytes:
 
 
 @asynccontextmanager
-async def scratch_database(home: Path | None = None) -> AsyncIterator[tuple[Database, SessionTable]]:
+async def scratch_database() -> AsyncIterator[tuple[Database, SessionTable]]:
     """An embedded database of its own, as a user gets it, and the calendar of coins."""
-    settings = Settings(home=home or _scratch_home())
-    async with open_database(settings) as database:
+    async with scratch() as databases, open_url(await databases.database()) as database:
         async with database.connection() as connection:
-            await refresh_sessions(connection, datetime.now(UTC).date())
             sessions = await load_sessions(connection, ALWAYS_OPEN)
         yield database, sessions
-
-
-def _scratch_home() -> Path:
-    home = Path(mkdtemp(prefix="backfill-bench-"))
-    home.chmod(0o755)  # PostgreSQL, which does not run as root, must be able to enter
-    return home
 
 
 async def empty(connection: asyncpg.Connection) -> None:
