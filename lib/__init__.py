@@ -8,7 +8,7 @@ store        PostgreSQL: embedded server, schema, COPY, ledger, locks
 page         matrix and calendars of a run as one HTML file
 audit        the JSON document of a run
 entitlement  what the plan turned out not to include
-cover plan rollup adjustment checks gaps verification indicators      pure
+cover plan rollup adjustment checks gaps verification indicators freshness      pure
 actions coverage sessions retry budget concurrency sql       tiny
 settings outcome bars symbols zones timeframe clock errors   words spoken in several rooms
 """

@@ -10,6 +10,7 @@ from typing import Any
 from lib.clock import Clock
 from lib.errors import BackfillError, DatabaseError, UsageError
 from lib.jobs.actions import ActionsOutcome, refresh_actions
+from lib.jobs.record import run_end
 from lib.outcome import (
     COMPLETE_STATUS,
     FAILED_STATUS,
@@ -117,5 +118,4 @@ async def carry_out_actions(
         report.error = error
     report.requests = toolkit.vendor.counters.total_requests
     if not isinstance(report.error, DatabaseError):
-        document = report.document()
-        await toolkit.store.finish_run(report.run_id, toolkit.clock.now(), report.status, document)
+        await toolkit.store.finish_run(report.run_id, run_end(report, report.document()))

@@ -25,6 +25,7 @@ from lib.coverage import Range
 from lib.errors import BackfillError, DatabaseError, HorizonExceeded
 from lib.indicators import FEATURE_SET_VERSION
 from lib.jobs.feature_pages import Basis, Phases, SeriesWork
+from lib.jobs.record import run_end
 from lib.outcome import COMPLETE_STATUS, FAILED_STATUS, PARTIAL_STATUS, Busy, RunStatus
 from lib.plan import DateRange, last_days
 from lib.sessions import bars_per_year
@@ -178,7 +179,7 @@ async def carry_out_features(
         report.error = error
     audit = report.audit()
     if not isinstance(report.error, DatabaseError):
-        await tools.store.finish_run(report.run_id, report.clock.now(), report.status, audit)
+        await tools.store.finish_run(report.run_id, run_end(report, audit))
     return audit
 
 

@@ -14,6 +14,7 @@ from lib.errors import BackfillError, DatabaseError, HorizonExceeded, UsageError
 from lib.jobs.gaps import GapReport, Scope, fill
 from lib.jobs.grouped import Stored, fetch_grouped, plan_grouped, spans_given
 from lib.jobs.ohlcv import Progress, SeriesPlan, Wanted, backfill_symbol, plan_symbol
+from lib.jobs.record import run_end
 from lib.jobs.symbols import resolve
 from lib.outcome import RunStatus, SeriesOutcome, SymbolOutcome, exit_status, run_status
 from lib.plan import DateRange, last_days
@@ -215,7 +216,7 @@ async def carry_out(
         report.error = error
     audit = report.audit(toolkit)
     if not isinstance(report.error, DatabaseError):
-        await toolkit.store.finish_run(report.run_id, toolkit.clock.now(), report.status, audit)
+        await toolkit.store.finish_run(report.run_id, run_end(report, audit), fetching=True)
     return audit
 
 

@@ -204,12 +204,10 @@ class FeatureStore:
         async with self._connection() as connection:
             await runs.start_run(connection, run_id, script, started_at, arguments)
 
-    async def finish_run(
-        self, run_id: str, finished_at: datetime, status: str, audit: Mapping[str, Any]
-    ) -> None:
+    async def finish_run(self, run_id: str, end: runs.RunEnd) -> None:
         """Record how a run ended."""
         async with self._connection() as connection:
-            await runs.finish_run(connection, run_id, finished_at, status, audit)
+            await runs.finish_run(connection, run_id, end)
 
 
 async def _opened(connection: asyncpg.Connection, series: Series, moment: datetime) -> SeriesFeatures:

@@ -145,9 +145,7 @@ class Store:
         async with self._connection() as connection:
             await runs.start_run(connection, run_id, script, started_at, arguments)
 
-    async def finish_run(
-        self, run_id: str, finished_at: datetime, status: str, audit: Mapping[str, Any]
-    ) -> None:
-        """Record how a run ended."""
+    async def finish_run(self, run_id: str, end: runs.RunEnd, *, fetching: bool = False) -> None:
+        """Record how a run ended. *fetching*: it was to fetch bars."""
         async with self._connection() as connection:
-            await runs.finish_run(connection, run_id, finished_at, status, audit)
+            await runs.finish_run(connection, run_id, end, fetching=fetching)
