@@ -125,7 +125,7 @@ async def _run(job: Job, report: Report, output: Output) -> int:
     except asyncio.CancelledError:
         report.interrupted = True
     except BackfillError as error:
-        report.error = error
+        report.fail(error, job.symbols)
     if job.dry_run:
         raise report.error or RunInterrupted()
     audit = audit or report.audit(None)

@@ -98,6 +98,12 @@ class Report:
         """Of a run that was not interrupted."""
         return self.error.exit_status if self.error else exit_status(self.status, self.outcomes)
 
+    def fail(self, error: BackfillError, names: Sequence[str] | None) -> None:
+        """Note what ended the run; if it had not come to its symbols, *names* are those asked for."""
+        self.error = error
+        if not self.outcomes:
+            self.outcomes = [SymbolOutcome(name) for name in names or ()]
+
     def look_at(self, instruments: Sequence[Instrument]) -> None:
         """Make those of *instruments* that have not failed what gaps are looked for in."""
         failed = {outcome.symbol for outcome in self.outcomes if outcome.error is not None}

@@ -62,6 +62,8 @@ async def test_10_when_the_database_cannot_be_reached(master):
     assert "error: no connection to the database postgresql://nobody@127.0.0.1:1/none" in finished.stderr
     assert "hint:  check DATABASE_URL" in finished.stderr
     assert master.audit["status"] == "failed"
+    assert master.audit["config"]["symbols"] == ["AAPL"], "what was asked for, though nothing of it was begun"
+    assert master.audit["summary"] | {"symbols": 1, "succeeded": 0} == master.audit["summary"]
     assert finished.result == master.audit
     assert master.vendor.counts.total == 0
 
