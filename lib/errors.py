@@ -2,6 +2,7 @@
 
     BackfillError                     1   base; nothing else is raised on purpose
     + UsageError                      2   what was typed or configured cannot be used
+      - AlertRulesInvalid             2   the file of alert rules has a key or value it cannot have
     + LockHeld                       11   another run holds the run lock
     + RunInterrupted                130   SIGINT; 143 for SIGTERM
     + BudgetSpent                     3   --max-requests reached; the rest is for the next run
@@ -11,6 +12,8 @@
       - DatabaseUnreachable          10   no connection could be made
       - EmbeddedServerFailed         10   the embedded server did not start
       - MigrationFailed              10   a schema file could not be applied
+    + DeliveryFailed                  1   an alert could not be delivered; it never ends a run
+      - DeliveryRefused               1   nor would trying again now help
     + VendorError                     1   the vendor refused or could not answer
       - KeyRefused                   12   401: the key is missing or unknown
       - NotEntitled                  12   403, or NOT_AUTHORIZED under 200: not in the plan
@@ -49,6 +52,12 @@ class UsageError(BackfillError):
     """What was typed or configured cannot be used."""
 
     exit_status = 2
+
+
+class AlertRulesInvalid(UsageError):
+    """The alert rules hold a key or a value they cannot have."""
+
+    hint = "alerts.toml.example shows every key; the file is named by ALERT_RULES, else alerts.toml"
 
 
 class LockHeld(BackfillError):
@@ -105,6 +114,16 @@ class MigrationFailed(DatabaseError):
     """A schema file could not be applied."""
 
     hint = "nothing of it was kept; the role needs the right to create tables"
+
+
+class DeliveryFailed(BackfillError):
+    """An alert could not be delivered."""
+
+    hint = "it is tried again by the next run; see: python scripts/backfill_status.py alert --test"
+
+
+class DeliveryRefused(DeliveryFailed):
+    """An alert was refused by whoever should have taken it."""
 
 
 class VendorError(BackfillError):
