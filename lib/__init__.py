@@ -5,6 +5,8 @@ jobs         in what order things happen
 wiring       opens and closes the outside things, hands them to a job
 vendor       the vendor's words: client, pages, error answers; the emulator that speaks the same protocol
 store        PostgreSQL: embedded server, schema, COPY, ledger, locks
+notify       where alerts go: webhook, mail
+alerts       what deserves to wake somebody, and what each channel has been told
 page         matrix and calendars of a run as one HTML file
 audit        the JSON document of a run
 entitlement  what the plan turned out not to include

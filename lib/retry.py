@@ -5,7 +5,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+)
 
 from lib.clock import Clock
 from lib.errors import RateLimited, RateLimitPersists, ServiceFailed, TransientVendorError
@@ -73,6 +79,32 @@ async def persist(
         reraise=True,
     )
     return await retrying(pacing.send, send)
+
+
+async def repeat(
+    send: Callable[[], Awaitable[T]],
+    *,
+    policy: RetryPolicy,
+    clock: Clock,
+    again: Callable[[BaseException], bool],
+    chance: Callable[[], float] = random.random,
+) -> T:
+    """What *send* returns, called again while it raises what *again* thinks may pass, as often as *policy* allows.
+
+    Raises the last error of *send*.
+    """
+
+    async def attempt() -> T:
+        return await send()
+
+    retrying = AsyncRetrying(
+        sleep=clock.sleep,
+        stop=stop_after_attempt(policy.max_attempts),
+        wait=lambda state: policy.wait_seconds(state.attempt_number, chance()),
+        retry=retry_if_exception(again),
+        reraise=True,
+    )
+    return await retrying(attempt)
 
 
 class _Pacing:

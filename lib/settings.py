@@ -43,12 +43,17 @@ class Settings:
     """What the environment decides; options typed on the command line are applied on top.
 
     *database_url* None means the embedded server under *home*. *base_url* has no trailing slash.
+    *alert_webhook* is an address that is a secret. *alert_rules*: the file named; None: the checkout's, if any.
     """
 
     home: Path
     api_key: Secret = field(default_factory=lambda: Secret(""))
     base_url: str = DEFAULT_BASE_URL
     database_url: str | None = None
+    alert_rules: Path | None = None
+    alert_webhook: Secret = field(default_factory=lambda: Secret(""))
+    smtp_user: str = ""
+    smtp_password: Secret = field(default_factory=lambda: Secret(""))
 
     @property
     def database_name(self) -> str:
@@ -91,6 +96,10 @@ def load_settings(
             values.get("POLYGON_BASE_URL") or values.get("MASSIVE_BASE_URL") or DEFAULT_BASE_URL
         ),
         database_url=_database_url(database_url or values.get("DATABASE_URL")),
+        alert_rules=Path(values["ALERT_RULES"]).expanduser() if values.get("ALERT_RULES") else None,
+        alert_webhook=Secret(_webhook(values.get("ALERT_WEBHOOK_URL", ""))),
+        smtp_user=values.get("ALERT_SMTP_USER", ""),
+        smtp_password=Secret(values.get("ALERT_SMTP_PASSWORD", "")),
     )
 
 
@@ -127,6 +136,21 @@ def _base_url(url: str) -> str:
             hint="POLYGON_BASE_URL looks like https://api.massive.com",
         )
     return url.rstrip("/")
+
+
+def _webhook(url: str) -> str:
+    try:
+        parts = urlsplit(url.strip())
+        readable = not url or (parts.scheme in ("http", "https") and bool(parts.hostname))
+    except ValueError:
+        readable = False
+    if not readable:
+        # The address is a secret: it is not repeated.
+        raise UsageError(
+            "the alert webhook is not an address",
+            hint="ALERT_WEBHOOK_URL looks like https://host/services/...",
+        ) from None
+    return url.strip()
 
 
 def _database_url(url: str | None) -> str | None:

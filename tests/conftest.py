@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVER_HOME = "MARKET_BACKFILL_TEST_HOME"  # how pytest tells its workers where their common server is
 EXTERNAL = os.environ.get("TEST_DATABASE_URL")
 SETTINGS = ("DATABASE_URL", "BACKFILL_HOME", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
-PREFIXES = ("POLYGON_", "MASSIVE_", "PG")
+PREFIXES = ("POLYGON_", "MASSIVE_", "ALERT_", "PG")
 
 
 def pytest_configure(config: pytest.Config) -> None:

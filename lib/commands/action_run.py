@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from lib.actions import Dividend, Split
 from lib.clock import SystemClock
+from lib.commands.after import NOTHING, Wanted, after_run
 from lib.commands.backfill import ROOT, of_demo, tell_database
 from lib.commands.running import Output, set_up_logging, told
 from lib.errors import BackfillError, RunInterrupted, UsageError
@@ -33,6 +34,7 @@ class ActionJob:
     demo: bool
     database_url: str | None
     arguments: Mapping[str, Any]
+    after: Wanted = NOTHING
 
 
 async def execute(job: ActionJob, output: Output) -> int:
@@ -42,11 +44,14 @@ async def execute(job: ActionJob, output: Output) -> int:
             raise UsageError("no API key is set", hint="set POLYGON_API_KEY (MASSIVE_API_KEY), or try --demo")
         set_up_logging(output, settings)
         tell_database(settings, output, demo=job.demo)
+        after = after_run(job.after, settings)
         report = new_action_report(settings, SystemClock(), full=job.full)
         told.info("%s %s begins on the database %s", SCRIPT, report.run_id, settings.database_name)
         await _run(job, report)
         status = _conclude(report, output)
         told.info("%s %s ends with status %d", SCRIPT, report.run_id, status)
+        if not report.interrupted:
+            await after(output)
         return status
 
 

@@ -20,6 +20,7 @@ def actions(
     rate_limit: options.RateLimit = 150,
     max_attempts: options.MaxAttempts = 5,
     max_requests: options.MaxRequests = None,
+    alert: options.Alert = False,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
     as_json: options.AsJson = False,
@@ -43,6 +44,7 @@ def actions(
 
     async def main() -> int:
         from lib.commands.action_run import ActionJob, execute
+        from lib.commands.after import Wanted
 
         job = ActionJob(
             symbols=options.parse_symbols(symbols),
@@ -50,6 +52,7 @@ def actions(
             terms=options.parse_terms(rate_limit, None, max_attempts, max_requests),
             demo=demo,
             database_url=database_url,
+            after=Wanted(alert),
             arguments=options.as_texts(arguments),
         )
         return await execute(job, out)

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from lib.audit import Audit, check_output_path, write_audit
 from lib.clock import Clock, SystemClock
+from lib.commands.after import NOTHING, Wanted, after_run
 from lib.commands.matrix import show_matrix, show_remaining
 from lib.commands.page import write_page
 from lib.commands.progress import watching
@@ -79,6 +80,7 @@ class Job:
     html_path: Path | None = None
     task: Task = Task.BACKFILL
     counted: bool = True
+    after: Wanted = NOTHING
 
 
 async def execute(job: Job, output: Output) -> int:
@@ -93,10 +95,13 @@ async def execute(job: Job, output: Output) -> int:
             raise UsageError("no API key is set", hint="set POLYGON_API_KEY (MASSIVE_API_KEY), or try --demo")
         set_up_logging(output, settings)
         tell_database(settings, output, demo=job.demo)
+        after = after_run(job.after, settings)
         report = new_report(job.script, settings, job.request, job.pacing, SystemClock())
         told.info("%s %s begins on the database %s", job.script, report.run_id, settings.database_name)
         status = await _run(job, report, output)
         told.info("%s %s ends with status %d", job.script, report.run_id, status)
+        if not report.interrupted and not job.dry_run:
+            await after(output)
         return status
 
 

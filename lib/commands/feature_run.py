@@ -16,6 +16,7 @@ from rich.text import Text
 from lib.audit import check_output_path, write_audit
 from lib.audit.features import FeatureAudit, SymbolFeatures
 from lib.clock import Clock, SystemClock
+from lib.commands.after import NOTHING, Wanted, after_run
 from lib.commands.backfill import ROOT, tell_database
 from lib.commands.feature_summary import one_line, problem_lines, show_features
 from lib.commands.running import Output, set_up_logging, told
@@ -44,6 +45,7 @@ class FeatureJob:
     demo: bool
     database_url: str | None
     arguments: Mapping[str, Any]
+    after: Wanted = NOTHING
 
 
 async def execute(job: FeatureJob, output: Output) -> int:
@@ -54,10 +56,13 @@ async def execute(job: FeatureJob, output: Output) -> int:
     check_output_path(job.audit_path)
     set_up_logging(output, settings)
     tell_database(settings, output, demo=job.demo)
+    after = after_run(job.after, settings)
     report = new_feature_report(settings, job.request, SystemClock())
     told.info("%s %s begins on the database %s", SCRIPT, report.run_id, settings.database_name)
     status = await _run(job, report, output)
     told.info("%s %s ends with status %d", SCRIPT, report.run_id, status)
+    if not report.interrupted:
+        await after(output)
     return status
 
 

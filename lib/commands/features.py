@@ -37,6 +37,7 @@ def features(
         typer.Option("--verify", help="Recompute a sample from scratch and compare; nothing is written."),
     ] = False,
     output: Annotated[Path, typer.Option(metavar="PATH", help="The audit, a JSON file.")] = DEFAULT_AUDIT,
+    alert: options.Alert = False,
     demo: Annotated[
         bool, typer.Option("--demo", help="On the database of the demo, BACKFILL_HOME/demo.")
     ] = False,
@@ -60,6 +61,7 @@ def features(
     arguments = {name: value for name, value in locals().items() if name not in ("out", "database_url")}
 
     async def main() -> int:
+        from lib.commands.after import Wanted
         from lib.commands.feature_run import FeatureJob, execute
         from lib.jobs.features import FeatureRequest, Mode
 
@@ -80,6 +82,7 @@ def features(
             audit_path=output,
             demo=demo,
             database_url=database_url,
+            after=Wanted(alert),
             arguments=options.as_texts(arguments),
         )
         return await execute(job, out)

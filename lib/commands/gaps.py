@@ -134,6 +134,7 @@ def fill(
     derive: options.Derive = True,
     worst_first: options.WorstFirst = False,
     output_html: options.OutputHtml = None,
+    alert: options.Alert = False,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
     as_json: options.AsJson = False,
@@ -152,6 +153,7 @@ def fill(
     arguments = {name: value for name, value in locals().items() if name not in ("out", "database_url")}
 
     async def main() -> int:
+        from lib.commands.after import Wanted
         from lib.commands.backfill import Job, Task, execute
         from lib.jobs.run import Pacing
 
@@ -167,6 +169,7 @@ def fill(
             dry_run=False,
             demo=demo,
             database_url=database_url,
+            after=Wanted(alert),
             arguments=options.as_texts(arguments),
             worst_first=worst_first,
             html_path=output_html,

@@ -41,6 +41,7 @@ def backfill(
     output: Annotated[Path, typer.Option(metavar="PATH", help="The audit, a JSON file.")] = DEFAULT_AUDIT,
     output_html: options.OutputHtml = None,
     dry_run: options.DryRun = False,
+    alert: options.Alert = False,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
     as_json: options.AsJson = False,
@@ -61,6 +62,7 @@ def backfill(
     arguments = {name: value for name, value in locals().items() if name not in ("out", "database_url")}
 
     async def main() -> int:
+        from lib.commands.after import Wanted
         from lib.commands.backfill import Job, execute
         from lib.jobs.run import Pacing
 
@@ -78,6 +80,7 @@ def backfill(
             dry_run=dry_run,
             demo=demo,
             database_url=database_url,
+            after=Wanted(alert),
             arguments=options.as_texts(arguments),
             worst_first=worst_first,
             html_path=output_html,

@@ -33,6 +33,7 @@ def backfill(
     derive: options.Derive = True,
     recheck: options.Recheck = False,
     dry_run: options.DryRun = False,
+    alert: options.Alert = False,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
     as_json: options.AsJson = False,
@@ -51,6 +52,7 @@ def backfill(
     arguments = {name: value for name, value in locals().items() if name not in ("out", "database_url")}
 
     async def main() -> int:
+        from lib.commands.after import Wanted
         from lib.commands.backfill import Job, execute
         from lib.jobs.run import Pacing
 
@@ -66,6 +68,7 @@ def backfill(
             dry_run=dry_run,
             demo=demo,
             database_url=database_url,
+            after=Wanted(alert),
             arguments=options.as_texts(arguments),
         )
         return await execute(job, out)

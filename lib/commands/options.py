@@ -76,6 +76,9 @@ DatabaseUrl = Annotated[
 Demo = Annotated[
     bool, typer.Option("--demo", help="Built-in emulator and a database of its own; no key, no network.")
 ]
+Alert = Annotated[
+    bool, typer.Option("--alert", help="Afterwards tell what holds by webhook and mail, once per condition.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One machine-readable result on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say only what went wrong.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]

@@ -1,4 +1,4 @@
-"""Mail, handed to an SMTP server. The only import of aiosmtplib: unlike smtplib in a thread it can be cancelled."""
+"""Mail, handed to an SMTP server by aiosmtplib: unlike smtplib in a thread it can be cancelled."""
 
 import ssl
 from dataclasses import dataclass

@@ -47,7 +47,9 @@ def _over(notice: Notice) -> bool:
 def _line(notice: Notice) -> str:
     alert = notice.alert
     since = f" (since {alert.raised_at:%Y-%m-%d %H:%M} UTC)" if notice.kind is not Kind.RAISED else ""
-    return f"{_TITLES.get(notice.kind, '')}{'' if _over(notice) else f'{alert.severity}: '}{alert.text}{since}"
+    return (
+        f"{_TITLES.get(notice.kind, '')}{'' if _over(notice) else f'{alert.severity}: '}{alert.text}{since}"
+    )
 
 
 def _remedy(notice: Notice) -> str:

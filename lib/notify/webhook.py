@@ -1,4 +1,4 @@
-"""A webhook that takes the JSON of Slack: ``{"text": ...}``. Mattermost, Discord's /slack and others take it too."""
+"""A webhook that takes the JSON of Slack, ``{"text": ...}``, as Mattermost and others do."""
 
 import asyncio
 from dataclasses import dataclass

@@ -82,6 +82,7 @@ class Workbench:
         concurrent=3,
         gap_retries=None,
         recheck=False,
+        script="test",
         **terms,
     ) -> Report:
         request = Request(
@@ -92,7 +93,7 @@ class Workbench:
             derive,
             recheck,
         )
-        report = new_report("test", self.settings, request, Pacing(concurrent), self.clock)
+        report = new_report(script, self.settings, request, Pacing(concurrent), self.clock)
         async with self.toolkit(**{"rate_limit": 0, "plans": Plans(), **terms}) as toolkit:
             names = symbols.split(",")
             self.audit = await carry_out(toolkit, names, report, Silent(), {}, gap_retries=gap_retries)
