@@ -56,21 +56,13 @@ class AfterRun:
         """Never raises what went wrong in it: the run is over."""
         if self.alerting is None:
             return
-        clock = SystemClock()
         try:
-            await self._look(self.alerting, clock, output)
-        except DatabaseError as error:
-            for delivery in await _outage(self.alerting, self.settings, error, clock):
-                report(delivery, output)
+            seen = await look_and_tell(self.alerting, self.settings, SystemClock())
         except BackfillError as error:
             output.warning(f"no alert could be given: {error}", error.hint)
-
-    async def _look(self, alerting: Alerting, clock: Clock, output: Output) -> None:
-        async with open_database(self.settings, clock=clock) as database:
-            seen = await watch(database, alerting.rules, alerting.channels, clock)
-        again = await tell_recovery(alerting.note, self.settings.database_name, alerting.channels, clock)
+            return
         show(output.console(always=True), seen)
-        for delivery in (*again, *seen.deliveries):
+        for delivery in seen.deliveries:
             report(delivery, output)
 
 
@@ -89,12 +81,19 @@ def alerting_of(settings: Settings) -> Alerting:
     return Alerting(rules, channels(settings, rules), OutageNote(settings.home / OUTAGE_FILE))
 
 
-async def _outage(
-    alerting: Alerting, settings: Settings, error: DatabaseError, clock: Clock
-) -> list[Delivery]:
-    return await tell_outage(
-        alerting.note, error, settings.database_name, alerting.rules, alerting.channels, clock
-    )
+async def look_and_tell(alerting: Alerting, settings: Settings, clock: Clock) -> Watch:
+    """What holds on the database of *settings*, told to whom it is new; that it cannot be reached is such a thing.
+
+    Raises BackfillError other than DatabaseError.
+    """
+    name, told_before = settings.database_name, alerting.note
+    try:
+        async with open_database(settings, clock=clock) as database:
+            seen = await watch(database, alerting.rules, alerting.channels, clock)
+    except DatabaseError as error:
+        return await tell_outage(told_before, error, name, alerting.rules, alerting.channels, clock)
+    again = await tell_recovery(told_before, name, alerting.channels, clock)
+    return Watch(seen.conditions, (*again, *seen.deliveries))
 
 
 def show(console: Console, seen: Watch) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lib.commands import options
+from lib.commands import duties, options
 from lib.commands.running import Output, run
 
 app = typer.Typer(
@@ -14,6 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=__doc__,
 )
+app.add_typer(duties.app)
 
 Watch = Annotated[
     int | None,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from lib.alerts import Alert, Kind, Notice, Rule, Rules, Severity
+from lib.alerts import Alert, Condition, Kind, Notice, Rule, Rules, Severity
 from lib.clock import Clock
 from lib.errors import DatabaseError
-from lib.jobs.alerts import Delivery, deliver
+from lib.jobs.alerts import Delivery, Watch, deliver
 from lib.notify import Channel, compose
 from lib.notify.outage import OutageNote
 
@@ -18,13 +18,15 @@ async def tell_outage(
     rules: Rules,
     channels: Sequence[Channel],
     clock: Clock,
-) -> list[Delivery]:
+) -> Watch:
     """Tell those of *channels* that do not know it yet that the database *name* failed with *error*."""
+    if Rule.DATABASE in rules.off:
+        return Watch(())
     told = note.told()
-    due = [] if Rule.DATABASE in rules.off else [channel for channel in channels if channel.name not in told]
+    due = [channel for channel in channels if channel.name not in told]
     done = [await _tell(Kind.RAISED, channel, str(error), name, clock) for channel in due]
     note.write(told | _arrived(done))
-    return done
+    return Watch([Condition(Rule.DATABASE, "database", Severity.CRITICAL, str(error))], done)
 
 
 async def tell_recovery(

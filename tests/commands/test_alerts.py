@@ -97,3 +97,29 @@ async def test_a_database_that_cannot_be_reached_is_told_once_and_its_return_too
         assert (await command(*typed, **settings)).status == 0
     assert len(receiver.texts) == 2
     assert "can be reached again" in receiver.texts[1]
+
+
+async def test_alert_ends_with_what_holds_as_a_monitor_reads_it(command, vendor, receiver):
+    settings = {"POLYGON_BASE_URL": vendor.url, "ALERT_WEBHOOK_URL": receiver.url}
+    alert = ("scripts/backfill_status.py", "alert")
+    assert (await command(*alert, **settings)).status == 0
+
+    vendor.change(faults=DOWN)
+    await command(*MASTER, "--max-attempts", "1", "--output", "audit.json", **settings)
+    ended = await command(*alert, "--json", **settings)
+
+    assert ended.status == 2
+    assert [(c["rule"], c["subject"], c["severity"]) for c in ended.result["conditions"]] == [
+        ("gap", "AAPL", "critical")
+    ]
+    assert ended.result["deliveries"] == [{"channel": "webhook", "alerts": 1, "error": None}]
+    assert (await command(*alert, DATABASE_URL=NOWHERE)).status == 2
+
+
+async def test_a_test_message_says_whether_it_arrives(command, receiver):
+    test = ("scripts/backfill_status.py", "alert", "--test")
+    assert (await command(*test)).status == 2
+    assert (await command(*test, ALERT_WEBHOOK_URL=receiver.url)).status == 0
+    assert receiver.texts[0].startswith("*market-backfill: test*")
+    receiver.statuses = [404]
+    assert (await command(*test, ALERT_WEBHOOK_URL=receiver.url)).status == 1
