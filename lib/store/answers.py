@@ -24,7 +24,8 @@ from lib.store.bars import (
 from lib.store.features import mark_written
 from lib.store.ledger import read_ledger, write_ledger
 from lib.store.locks import lock_series
-from lib.store.session_counts import audited, count_by_day, read_counts, whole_days, write_counts
+from lib.store.series_status import Gain, Said, note_refused, note_written
+from lib.store.session_counts import audited, count_by_day, growth, read_counts, whole_days, write_counts
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 from lib.verification import ledger_rows, not_entitled_row, units_of
@@ -90,6 +91,7 @@ async def write_not_entitled(
         standing = [(row.start_ms, row.end_ms) for row in stored if row.stands(now)]
         rows = [not_entitled_row(piece, now) for piece in subtract([refused], standing)]
         await write_ledger(connection, series, stored, rows)
+        await note_refused(connection, instrument.symbol, timeframe, refused)
 
 
 class _Writing:
@@ -129,7 +131,9 @@ class _Writing:
         for timeframe in self._derived:
             written[timeframe] = await self._write(timeframe, self._roll_up(timeframe, complete), DERIVED)
         await self._write_ledger(ledger)
-        await self._write_audit()
+        gains = await self._write_audit()
+        said = Said((answer.start_ms, answer.end_ms), self._zone, with_bars=len(answer.bars) > 0)
+        await note_written(self._connection, self._symbol, gains, said, answer.fetched_at)
         await mark_written(self._connection, self._symbol, self._written_since)
         return written
 
@@ -146,7 +150,8 @@ class _Writing:
             for timeframe in self._derived
         }
         del self._after[base]  # what may be missing from the base must stay missed
-        await self._write_audit()
+        gains = await self._write_audit()
+        await note_written(self._connection, self._symbol, gains, None, self._answer.fetched_at)
         await mark_written(self._connection, self._symbol, self._written_since)
         return written
 
@@ -205,13 +210,19 @@ class _Writing:
         )
         await write_ledger(self._connection, self._series(answer.timeframe), touching, rows, answer.holes)
 
-    async def _write_audit(self) -> None:
+    async def _write_audit(self) -> dict[Timeframe, Gain]:
+        """Bring the audited counts up to date; by how much those of each series grew."""
         first, last = (int(d) for d in local_days(np.array(self._reach, np.int64), self._zone))
         stored = await read_counts(self._connection, self._symbol, tuple(self._after), first, last - 1)
         whole = whole_days(self._answer.start_ms, self._answer.end_ms, self._zone)
+        gains = {}
         for timeframe, after in self._after.items():
             before = self._before[timeframe]
             was = count_by_day(before, timeframe, self._sessions)
             now = was if after is before else count_by_day(after, timeframe, self._sessions)
             counts = audited(was, now, stored[timeframe], whole)
             await write_counts(self._connection, self._symbol, timeframe, counts)
+            gains[timeframe] = Gain(
+                growth(counts, stored[timeframe]), after, changed=timeframe in self._written_since
+            )
+        return gains

@@ -24,9 +24,12 @@ from lib.gaps import (
 )
 from lib.sessions import Delay, Plans
 from lib.store.locks import lock_series
+from lib.store.series_status import restate_series
 from lib.store.symbols import read_instruments
 from lib.timeframe import Timeframe, parse_timeframes
 
+# Bars that were deleted, or written by another program: what was counted on writing no longer tells of them.
+_BARS_WENT_OR_CAME = {State.LOST, State.UNVERIFIED, State.SUSPECT}
 TRAILING_DAYS = timedelta(days=35)  # holds the twenty sessions the statistical rule looks back on
 
 
@@ -171,6 +174,9 @@ async def record_gaps(
         beyond = await _units_beyond(connection, symbol, timeframe, open_rows, scanned)
         outcome = reconcile(open_rows, found, scanned, beyond)
         await _write_gaps(connection, symbol, timeframe, outcome, now, seen)
+        states = {*(stretch.state for stretch in found), *(row.state for row in open_rows)}
+        if not states.isdisjoint(_BARS_WENT_OR_CAME):
+            await restate_series(connection, symbol, timeframe)
     return outcome
 
 

@@ -89,6 +89,11 @@ def audited(
     return out
 
 
+def growth(new: Mapping[int, Count], stored: Mapping[int, Count]) -> int:
+    """By how many bars the audit grows when the rows *new* are written over those that are *stored*."""
+    return sum(count.n_bars - (stored[day].n_bars if day in stored else 0) for day, count in new.items())
+
+
 def whole_days(start_ms: int, end_ms: int, zone: str) -> range:
     """The local dates (days since 1970-01-01) that lie whole in [start_ms, end_ms)."""
     first, last = (int(d) for d in local_days(np.array([start_ms, end_ms], np.int64), zone))
