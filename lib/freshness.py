@@ -41,13 +41,14 @@ AGING_FROM, STALE_FROM, OLDER_FROM = timedelta(hours=1), timedelta(hours=6), tim
 class Held:
     """What is held of one series.
 
-    *last*: start of its newest bar, None: no bar. *answered_until*: up to here the vendor has answered, with
-    bars; a minute without one is then a minute without a trade. *refused_until*: up to here the plan was
-    found not to include it. *empty*: every answer so far was without bars. *listed_from*, *listed_until*:
-    the first and last date on which a bar may exist, where known.
+    *first*, *last*: start of its oldest and newest bar, None: no bar. *answered_until*: up to here the vendor
+    has answered, with bars; a minute without one is then a minute without a trade. *refused_until*: up to
+    here the plan was found not to include it. *empty*: every answer so far was without bars. *listed_from*,
+    *listed_until*: the first and last date on which a bar may exist, where known.
     """
 
     last: datetime | None = None
+    first: datetime | None = None
     answered_until: datetime | None = None
     refused_until: datetime | None = None
     empty: bool = False
@@ -59,12 +60,14 @@ class Held:
 class Aged:
     """How old a series is. *age*: None without a bar. *reached*: up to here it is whole, as far as known.
 
-    *lacking*: sessions of which a due bar may lack.
+    *expected*: units (sessions; weeks for 1w) that have settled since its first bar; *lacking*: those of them
+    that lie after what is reached.
     """
 
     freshness: Freshness
     age: timedelta | None = None
     reached: datetime | None = None
+    expected: int = 0
     lacking: int = 0
 
 
@@ -81,14 +84,25 @@ class DueClock:
         self._now_ms = to_ms(now)
         self.due_until_ms = table.settled_until_ms(timeframe, now, delay)
         self._open_before = np.r_[0, np.cumsum(table.close_ms - table.open_ms)]
+        settled = settle_at_ms(table, timeframe, delay)
+        last = np.r_[np.diff(settled) > 0, True] if timeframe is Timeframe.W1 else slice(None)
+        self._unit_closes, self._unit_settles = table.close_ms[last], settled[last]
 
     def aged(self, held: Sequence[Held]) -> list[Aged]:
         """The age of each series, in the order given."""
         until = np.minimum(self.due_until_ms, [self._delisted_ms(one) for one in held])
+        first = np.array([to_ms(one.first or one.last) if one.last else 0 for one in held], np.int64)
         reached = self._reached_ms(held)
-        ages, lacking = self._ages_ms(reached, until), self._lacking(reached, until)
+        columns = (
+            reached,
+            self._ages_ms(reached, until),
+            self._units(first, until),
+            self._units(reached, until),
+            self._market_ms(until) > self._market_ms(reached),
+        )
         return [
-            self._judged(one, int(reached[i]), int(ages[i]), int(lacking[i])) for i, one in enumerate(held)
+            _judged(one, *row)
+            for one, *row in zip(held, *(column.tolist() for column in columns), strict=True)
         ]
 
     def _delisted_ms(self, held: Held) -> int:
@@ -133,21 +147,24 @@ class DueClock:
             ends = midnights(local_days(ends - 1, table.zone) + 1, table.zone)
         return np.asarray(ends + self._delay.ms + GRACE_MS, np.int64)
 
-    def _lacking(self, reached_ms: IntArray, until_ms: IntArray) -> IntArray:
-        """Sessions that have regular hours between the two."""
-        first = np.searchsorted(self._table.close_ms, reached_ms, side="right")
-        past = np.searchsorted(self._table.open_ms, until_ms, side="left")
-        return np.asarray(np.maximum(past - first, 0), np.int64)
+    def _units(self, start_ms: IntArray, until_ms: IntArray) -> IntArray:
+        """How many units that end after *start_ms* have settled, of those that begin before *until_ms*."""
+        first = np.searchsorted(self._unit_closes, start_ms, side="right")
+        settled = np.searchsorted(self._unit_settles, self._now_ms, side="right")
+        listed = np.searchsorted(self._unit_closes, until_ms, side="right")
+        return np.asarray(np.maximum(np.minimum(settled, listed) - first, 0), np.int64)
 
-    def _judged(self, held: Held, reached_ms: int, age_ms: int, lacking: int) -> Aged:
-        if held.refused_until and lacking and to_ms(held.refused_until) > reached_ms:
-            return Aged(Freshness.NOT_ENTITLED)
-        if held.last is None:
-            if not lacking:
-                return Aged(Freshness.PENDING)
-            return Aged(Freshness.EMPTY if held.empty else Freshness.MISSING)
-        age = timedelta(milliseconds=age_ms)
-        return Aged(grade(age), age, from_ms(reached_ms), lacking)
+
+def _judged(held: Held, reached_ms: int, age_ms: int, expected: int, lacking: int, due: bool) -> Aged:
+    """*due*: whether any bar that is due may lack."""
+    if held.refused_until and due and to_ms(held.refused_until) > reached_ms:
+        return Aged(Freshness.NOT_ENTITLED)
+    if held.last is None:
+        if not due:
+            return Aged(Freshness.PENDING)
+        return Aged(Freshness.EMPTY if held.empty else Freshness.MISSING)
+    age = timedelta(milliseconds=age_ms)
+    return Aged(grade(age), age, from_ms(reached_ms), expected, lacking)
 
 
 def grade(age: timedelta) -> Freshness:

@@ -77,10 +77,11 @@ class FeatureTools:
 
 async def feature_tools(settings: Settings, clock: Clock, database: Database) -> FeatureTools:
     """The tools on an open database: calendars fresh. They need no closing."""
-    return FeatureTools(settings, clock, FeatureStore(database), await _calendars(database, clock))
+    return FeatureTools(settings, clock, FeatureStore(database), await calendars(database, clock))
 
 
-async def _calendars(database: Database, clock: Clock) -> dict[str, SessionTable]:
+async def calendars(database: Database, clock: Clock) -> dict[str, SessionTable]:
+    """The trading calendars as they are in the database; filled first where they do not reach far enough."""
     async with database.connection() as connection:
         await refresh_sessions(connection, clock.now().date())
         return {name: await load_sessions(connection, name) for name in (NYSE, ALWAYS_OPEN)}
@@ -91,7 +92,7 @@ async def open_toolkit(
     settings: Settings, terms: VendorTerms, clock: Clock, database: Database
 ) -> AsyncIterator[Toolkit]:
     """The toolkit on an open database: calendars fresh, vendor reachable through one budget."""
-    sessions = await _calendars(database, clock)
+    sessions = await calendars(database, clock)
     budget = Budget(terms.rate_limit, clock, max_requests=terms.max_requests)
     policy = RetryPolicy(max_attempts=terms.max_attempts)
     async with VendorClient.open(
@@ -116,6 +117,7 @@ __all__ = [
     "FeatureTools",
     "Toolkit",
     "VendorTerms",
+    "calendars",
     "feature_tools",
     "open_database",
     "open_toolkit",

@@ -24,6 +24,8 @@ from lib.timeframe import Timeframe
 from lib.wiring import Toolkit
 from lib.zones import NEW_YORK, local_date
 
+FETCHING = ("master_backfill", "backfill_ohlcv", "backfill_gaps fill")  # the scripts that bring bars
+
 
 @dataclass(frozen=True, slots=True)
 class Pacing:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from lib.store import gaps, runs
+from lib import sql
+from lib.store import gaps, runs, symbols
 from lib.store.database import Database
+from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 
 
@@ -41,3 +43,21 @@ class Records:
         """The open gaps, by symbol, timeframe and date; None for no restriction."""
         async with self._database.connection() as connection:
             return await gaps.list_gaps(connection, symbols, timeframes, dates, filled_too=False)
+
+    async def series(
+        self, names: Sequence[str] | None, timeframes: Sequence[Timeframe] | None
+    ) -> list[dict[str, Any]]:
+        """How far each series is, by symbol and timeframe; None: every active symbol, each one's timeframes."""
+        wanted = (None if names is None else list(names), None if timeframes is None else list(timeframes))
+        async with self._database.connection() as connection:
+            return [dict(row) for row in await connection.fetch(sql.load("read_series_status"), *wanted)]
+
+    async def instruments(self, names: Sequence[str] | None) -> list[Instrument]:
+        """The tracked instruments of these names, active or not; None: every active one."""
+        async with self._database.connection() as connection:
+            return await symbols.read_instruments(connection, names)
+
+    async def last_plan(self) -> str | None:
+        """The plan that the last fetching run was told of; None if it was not told of any."""
+        async with self._database.connection() as connection:
+            return await connection.fetchval(sql.load("read_last_plan"))  # type: ignore[no-any-return]

@@ -158,16 +158,22 @@ WHERE r.error IS NOT NULL;
 COMMENT ON VIEW run_failures IS 'what failed in which run and why';
 
 -- A run that was interrupted says nothing about the vendor or the data: it neither counts as a failure nor ends a
--- row of them. One that brought a part ends the row.
+-- row of them. One that brought a part ends the row. failed_days: its dates in UTC, for an hourly job fails three
+-- times in three hours.
 CREATE VIEW run_statistics AS
 SELECT script, count(*) AS runs, count(*) FILTER (WHERE status = 'complete') AS complete,
        round(100.0 * count(*) FILTER (WHERE status = 'complete') / count(*), 1) AS success_percent,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - started_at)) AS median_seconds,
        max(extract(epoch FROM finished_at - started_at))::double precision AS longest_seconds,
        max(started_at) AS last_started_at, max(finished_at) FILTER (WHERE status = 'complete') AS last_complete_at,
-       count(*) FILTER (WHERE status = 'failed' AND nth < coalesce(first_good, nth + 1)) AS failures_in_a_row
+       count(*) FILTER (WHERE status = 'failed' AND nth < coalesce(first_good, nth + 1)) AS failures_in_a_row,
+       count(DISTINCT (started_at AT TIME ZONE 'UTC')::date)
+           FILTER (WHERE status = 'failed' AND nth < coalesce(first_good, nth + 1)) AS failed_days,
+       (array_agg(status ORDER BY nth))[1] AS last_status, (array_agg(error ORDER BY nth))[1] AS last_error,
+       (array_agg(requests ORDER BY nth))[1] AS last_requests,
+       (array_agg(rate_limited ORDER BY nth))[1] AS last_rate_limited
 FROM (SELECT *, min(nth) FILTER (WHERE status IN ('complete', 'partial')) OVER (PARTITION BY script) AS first_good
-      FROM (SELECT script, status, started_at, finished_at,
+      FROM (SELECT script, status, started_at, finished_at, error, requests, rate_limited,
                    row_number() OVER (PARTITION BY script ORDER BY started_at DESC) AS nth
             FROM backfill_runs
             WHERE status NOT IN ('running', 'interrupted')) AS ended

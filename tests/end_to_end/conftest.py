@@ -19,7 +19,9 @@ from lib.store.database import open_url
 from lib.timeframe import Timeframe, parse_timeframes
 from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.settings import DEFAULT_KEY
+from lib.vendor.emulator.simulated import SimulatedMarket
 from lib.wiring import Toolkit, VendorTerms, open_toolkit
+from tests.end_to_end.week import Week, open_week
 
 
 class JumpClock:
@@ -130,3 +132,14 @@ def jump_clock():
 def workbench_of(database_url):
     """Makes the workbench of the test's database for an emulator."""
     return lambda emulator, clock=None: Workbench(database_url, emulator, clock or SystemClock())
+
+
+@pytest.fixture
+async def week(workbench_of, jump_clock) -> AsyncIterator[Week]:
+    """A week of nightly runs to play, day by day."""
+    clock = jump_clock("2025-11-11T02:00")
+    async with (
+        Emulator(SimulatedMarket(size=50), clock=clock) as emulator,
+        open_week(workbench_of(emulator, clock), clock) as week,
+    ):
+        yield week

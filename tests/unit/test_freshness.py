@@ -86,6 +86,16 @@ def test_a_day_bar_ages_from_when_it_is_due_but_by_no_more_than_a_session():
     assert aged(Held(new_york(monday)), new_york("2025-11-13T19:00"), "1d").lacking == 2
 
 
+def test_units_are_counted_once_they_have_settled():
+    held = Held(new_york("2025-11-10T15:59"), new_york("2025-11-03T09:30"))
+    assert (counted := aged(held, new_york("2025-11-12T15:00"))).expected == 7
+    assert counted.lacking == 1, "Wednesday is not over"
+    assert aged(held, new_york("2025-11-12T20:31")).lacking == 2
+    weeks = Held(new_york("2025-11-02T00:00"), new_york("2025-10-05T00:00"))
+    assert (counted := aged(weeks, new_york("2025-11-15T12:00"), "1w")).expected == 6
+    assert counted.lacking == 1
+
+
 def test_a_week_ages_from_the_close_of_its_last_session():
     assert stock("2025-11-02T00:00", "2025-11-14T20:00", "1w") == "fresh"
     assert stock("2025-11-02T00:00", "2025-11-14T22:00", "1w") == "aging"
