@@ -9,9 +9,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import UnionType
 from typing import Annotated, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 from urllib.parse import quote
 
+from lib.audit.actions import ACTION_SHAPES, CorporateActions
 from lib.outcome import RunStatus, SeriesOutcome, SeriesStatus, SymbolOutcome
 from lib.settings import Secret
 
@@ -126,12 +128,15 @@ class Audit(TypedDict):
     completeness: Annotated[
         dict[str, dict[str, Completeness]], "by symbol and timeframe: true after the retries"
     ]
+    corporate_actions: Annotated[
+        CorporateActions | None, "splits and dividends; null where they were not asked about"
+    ]
     timing: Annotated[Timing, "where the time went"]
     requests: Annotated[Requests, "what was sent to the vendor"]
     summary: Annotated[Summary, "the run in seven numbers"]
 
 
-_SHAPES = (Audit, Config, Processed, Gap, Retry, Completeness, Timing, Requests, Summary)
+_SHAPES = (Audit, Config, Processed, Gap, Retry, Completeness, Timing, Requests, Summary, *ACTION_SHAPES)
 _NAMES = frozenset(name for shape in _SHAPES for name in shape.__annotations__)
 
 
@@ -148,6 +153,7 @@ class RunFacts:
     gaps_detected: Mapping[str, Mapping[str, list[Gap]]] = field(default_factory=dict)
     retry_results: Mapping[str, Mapping[str, list[Retry]]] = field(default_factory=dict)
     completeness: Mapping[str, Mapping[str, Completeness]] = field(default_factory=dict)
+    corporate_actions: CorporateActions | None = None
     gaps_remaining: int | None = None
 
 
@@ -163,6 +169,7 @@ def build_audit(facts: RunFacts, now: datetime, key: Secret) -> Audit:
         "gaps_detected": {symbol: dict(series) for symbol, series in facts.gaps_detected.items()},
         "retry_results": {symbol: dict(series) for symbol, series in facts.retry_results.items()},
         "completeness": {symbol: dict(series) for symbol, series in facts.completeness.items()},
+        "corporate_actions": facts.corporate_actions,
         "timing": facts.timing,
         "requests": facts.requests,
         "summary": _summary(facts),
@@ -292,6 +299,8 @@ def _described(shape: object, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _inside(hint: object, path: str, names: list[str]) -> Iterator[tuple[str, str]]:
+    if get_origin(hint) is UnionType:  # with None
+        hint = get_args(hint)[0]
     if is_typeddict(hint):
         yield from _described(hint, f"{path}.")
     elif get_origin(hint) is dict:

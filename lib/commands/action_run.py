@@ -5,17 +5,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 
-from lib.actions import Dividend, Split
 from lib.clock import SystemClock
 from lib.commands.after import NOTHING, Wanted, after_run
+from lib.commands.action_summary import changes, show_findings
 from lib.commands.backfill import ROOT, of_demo, tell_database
 from lib.commands.running import Output, set_up_logging, told
 from lib.errors import BackfillError, RunInterrupted, UsageError
+from lib.jobs.action_outcome import ActionsOutcome
 from lib.jobs.action_run import SCRIPT, ActionReport, carry_out_actions, new_action_report
-from lib.jobs.actions import KindOutcome
 from lib.settings import Secret, Settings, load_settings
 from lib.store.database import open_database
 from lib.vendor.emulator.server import Emulator
@@ -79,33 +78,19 @@ async def _vendor(settings: Settings, job: ActionJob) -> AsyncIterator[Settings]
 
 
 def _conclude(report: ActionReport, output: Output) -> int:
-    console, loud = output.console(), output.console(always=True)
+    console = output.console()
+    unknown = [f"{symbol}: not tracked, so nothing was asked about it" for symbol in report.unknown]
+    outcome = report.outcome or ActionsOutcome()
     if report.outcome:
-        _show(console, "splits", report.outcome.splits)
-        _show(console, "dividends", report.outcome.dividends)
-    for line in _findings(report):
-        loud.print(escape(line))
-        told.warning("%s", line)
-    if report.outcome and report.outcome.rebased:
+        console.print(f"splits     {', '.join(changes(outcome.splits)) or 'nothing new'}")
+        console.print(f"dividends  {', '.join(changes(outcome.dividends)) or 'nothing new'}")
+    show_findings(output.console(always=True), unknown + outcome.findings())
+    if outcome.rebased:
+        for line in outcome.stale():
+            console.print(escape(line))
         console.print("next       python backfill_features.py   computes the stale features anew")
     console.print(f"[bold]{report.status}[/]: {len(report.symbols)} symbols, {report.requests} requests")
     if report.error:
         output.error(report.error)
     output.result(report.document())
     return 130 if report.interrupted else report.exit_status
-
-
-def _show(console: Console, name: str, kind: KindOutcome[Split] | KindOutcome[Dividend]) -> None:
-    counts = {
-        "changed": len(kind.changed),
-        "no longer listed": len(kind.missing),
-        "taken back": len(kind.withdrawn),
-        "duplicates": len(kind.duplicates),
-    }
-    more = "".join(f", {count} {what}" for what, count in counts.items() if count)
-    console.print(f"{name:<10} {len(kind.new)} new{more}")
-
-
-def _findings(report: ActionReport) -> list[str]:
-    unknown = [f"{symbol}: not tracked, so nothing was asked about it" for symbol in report.unknown]
-    return unknown + (report.outcome.findings() if report.outcome else [])

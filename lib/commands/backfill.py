@@ -17,6 +17,7 @@ from rich.text import Text
 from lib.audit import Audit, check_output_path, write_audit
 from lib.clock import Clock, SystemClock
 from lib.commands.after import NOTHING, Wanted, after_run
+from lib.commands.action_summary import show_action_findings, show_actions
 from lib.commands.matrix import show_matrix, show_remaining
 from lib.commands.page import write_page
 from lib.commands.progress import watching
@@ -61,7 +62,7 @@ class Job:
     """One invocation, parsed and checked.
 
     *symbols* None: every active one. *audit_path* None: no audit file. *database_url*: as typed, if it was.
-    *counted*: whether a scan counts the stored bars.
+    *counted*: whether a scan counts the stored bars. *actions*: splits and dividends too.
     """
 
     script: str
@@ -81,6 +82,7 @@ class Job:
     task: Task = Task.BACKFILL
     counted: bool = True
     after: Wanted = NOTHING
+    actions: bool = False
 
 
 async def execute(job: Job, output: Output) -> int:
@@ -175,11 +177,12 @@ async def _carry_out(job: Job, toolkit: Toolkit, report: Report, output: Output)
             job.arguments,
             gap_retries=job.gap_retries,
             fetch=job.task is Task.BACKFILL,
+            actions=job.actions,
         )
 
 
 async def _dry_run(job: Job, toolkit: Toolkit, output: Output) -> int:
-    plans = await plan(toolkit, job.symbols, job.request)
+    plans = await plan(toolkit, job.symbols, job.request, actions=job.actions)
     show_plan(output.console(), plans, job.terms.rate_limit)
     output.result(plan_document(plans, job.terms.rate_limit))
     return 0
@@ -192,10 +195,12 @@ def _conclude(report: Report, audit: Audit, job: Job, output: Output) -> int:
         show_matrix(console, report.gaps.matrix, worst_first=job.worst_first)
         console.print()
     _show_wrong(output.console(always=True), report, job, quiet=output.quiet)
+    show_action_findings(output.console(always=True), report)
     if scanned:
         show_scanned(console, report, audit)
     else:
         show_totals(console, report, audit)
+        show_actions(console, report)
     show_places(
         console,
         report,

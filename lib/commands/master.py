@@ -37,6 +37,13 @@ def backfill(
     gap_retries: options.GapRetries = 2,
     derive: options.Derive = True,
     recheck: options.Recheck = False,
+    corporate_actions: Annotated[
+        bool,
+        typer.Option(
+            "--corporate-actions/--no-corporate-actions",
+            help="Look for splits and dividends after the bars, once a day, or do not.",
+        ),
+    ] = True,
     worst_first: options.WorstFirst = False,
     output: Annotated[Path, typer.Option(metavar="PATH", help="The audit, a JSON file.")] = DEFAULT_AUDIT,
     output_html: options.OutputHtml = None,
@@ -55,8 +62,9 @@ def backfill(
 
     Example: python master_backfill.py --symbols AAPL,BTC,SPY --days 30
 
-    Exit status: 0 complete, 1 failed, 2 usage, 3 partial or gaps remain (run it again), 10 database
-    unreachable, 11 another run holds the lock, 12 the vendor refused the key, 130 or 143 interrupted.
+    Exit status: 0 complete, 1 failed, 2 usage, 3 partial, gaps remain, or splits and dividends could not be
+    had (run it again), 10 database unreachable, 11 another run holds the lock, 12 the vendor refused the key,
+    130 or 143 interrupted.
     """
     out = Output(as_json, quiet, verbose, log_file)
     arguments = {name: value for name, value in locals().items() if name not in ("out", "database_url")}
@@ -84,6 +92,7 @@ def backfill(
             arguments=options.as_texts(arguments),
             worst_first=worst_first,
             html_path=output_html,
+            actions=corporate_actions,
         )
         return await execute(job, out)
 

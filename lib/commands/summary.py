@@ -185,6 +185,8 @@ def show_plan(console: Console, run: RunPlan, rate_limit: int) -> None:
     table.columns[1].justify = "left"
     if run.market_days:
         table.add_row("(market)", "1d", str(run.market_days), str(run.market_days), "")
+    if run.actions:
+        table.add_row("(events)", "", str(run.actions), str(run.actions), "")
     for symbol, plan in run.symbols.items():
         if plan is None:
             table.add_row(escape(symbol), "looked up first", "1")
@@ -195,6 +197,8 @@ def show_plan(console: Console, run: RunPlan, rate_limit: int) -> None:
     document = plan_document(run, rate_limit)
     if run.market_days:
         console.print("[dim](market): one request a date for the day bars of all symbols at once[/]")
+    if run.actions:
+        console.print("[dim](events): splits and dividends of all symbols, once a day[/]")
     console.print("[dim]base bars: minute or day bars the answers may hold, at most; a page holds 50,000[/]")
     console.print(
         f"{document['requests']} requests, {document['pages']} pages; {_at_limit(document, rate_limit)}"
@@ -221,7 +225,7 @@ def plan_document(run: RunPlan, rate_limit: int) -> dict[str, object]:
         for symbol, plan in run.symbols.items()
     }
     unknown = [symbol for symbol, plan in run.symbols.items() if plan is None]
-    others = len(unknown) + run.market_days
+    others = len(unknown) + run.market_days + run.actions
     total = others + sum(s["requests"] for series in by_series.values() for s in series.values())
     n_pages = others + sum(s["pages"] for series in by_series.values() for s in series.values())
     return {
@@ -231,5 +235,6 @@ def plan_document(run: RunPlan, rate_limit: int) -> dict[str, object]:
         "minutes_at_limit": max(0, n_pages - 1) // rate_limit if rate_limit else 0,
         "look_ups": unknown,
         "market_days": run.market_days,
+        "corporate_actions": run.actions,
         "symbols": by_series,
     }

@@ -9,7 +9,8 @@ from typing import Any
 
 from lib.clock import Clock
 from lib.errors import BackfillError, DatabaseError, UsageError
-from lib.jobs.actions import ActionsOutcome, refresh_actions
+from lib.jobs.action_outcome import ActionsOutcome
+from lib.jobs.actions import Asking, refresh_actions
 from lib.jobs.record import run_end
 from lib.outcome import (
     COMPLETE_STATUS,
@@ -109,7 +110,9 @@ async def carry_out_actions(
         instruments = await toolkit.store.instruments(names)
         report.symbols = [i.symbol for i in instruments]
         report.unknown = [name for name in names or () if name not in report.symbols]
-        report.outcome = await refresh_actions(toolkit, instruments, full=report.full)
+        report.outcome = ActionsOutcome()
+        asking = Asking.FULL if report.full else Asking.RECENT
+        await refresh_actions(toolkit, instruments, report.outcome, asking)
     except asyncio.CancelledError:
         report.interrupted = True
     except UsageError:

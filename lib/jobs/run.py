@@ -11,6 +11,8 @@ from lib.audit import Audit, Completeness, Config, Requests, RunFacts, build_aud
 from lib.clock import Clock, to_ms
 from lib.concurrency import run_bounded
 from lib.errors import BackfillError, DatabaseError, HorizonExceeded, UsageError
+from lib.jobs.action_outcome import ActionsOutcome
+from lib.jobs.actions import Asking, plan_actions, refresh_actions
 from lib.jobs.gaps import GapReport, Scope, fill
 from lib.jobs.grouped import Stored, fetch_grouped, plan_grouped, spans_given
 from lib.jobs.ohlcv import Progress, SeriesPlan, Wanted, backfill_symbol, plan_symbol
@@ -82,6 +84,7 @@ class Report:
     outcomes: list[SymbolOutcome] = field(default_factory=list)
     scopes: list[Scope] = field(default_factory=list)
     gaps: GapReport | None = None
+    actions: ActionsOutcome | None = None
     interrupted: bool = False
     error: BackfillError | None = None
 
@@ -93,7 +96,8 @@ class Report:
             return RunStatus.FAILED
         status = run_status(self.outcomes)
         gap_remains = self.gaps is not None and self.gaps.remaining > 0
-        return RunStatus.PARTIAL if gap_remains and status is RunStatus.COMPLETE else status
+        left_out = gap_remains or (self.actions is not None and not self.actions.answered)
+        return RunStatus.PARTIAL if left_out and status is RunStatus.COMPLETE else status
 
     @property
     def exit_status(self) -> int:
@@ -128,6 +132,7 @@ class Report:
                 retry_results=gaps.results,
                 completeness=_completeness(gaps),
                 gaps_remaining=gaps.remaining,
+                corporate_actions=self.actions.document() if self.actions else None,
             ),
             self.clock.now(),
             self.settings.api_key,
@@ -199,10 +204,12 @@ async def carry_out(
     *,
     gap_retries: int | None = None,
     fetch: bool = True,
+    actions: bool = False,
 ) -> Audit:
     """The whole run on an open toolkit, recorded in the database from its start to its audit.
 
     *gap_retries*: rounds over what is missing afterwards; None looks for no gaps. *fetch* False: only those.
+    *actions*: bring splits and dividends up to date, once a day, when the bars that show them are there.
     What ends the run early (a signal, a refused key, the database) is noted in *report*, not raised.
     Raises UsageError only.
     """
@@ -216,6 +223,9 @@ async def carry_out(
             report.outcomes.extend(untouched(toolkit, instruments, report))
         if gap_retries is not None:
             await _fill_gaps(toolkit, instruments, report, progress, gap_retries)
+        if actions:
+            report.actions = ActionsOutcome()
+            await refresh_actions(toolkit, instruments, report.actions, Asking.DAILY)
     except asyncio.CancelledError:
         report.interrupted = True
     except UsageError:
@@ -264,14 +274,20 @@ def _beyond_horizon(toolkit: Toolkit, instrument: Instrument, report: Report) ->
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run would ask: by symbol (None: it would be looked up first), and whole markets' days."""
+    """What a run would ask: by symbol (None: it would be looked up first), and whole markets' days.
+
+    *actions*: requests for splits and dividends.
+    """
 
     symbols: dict[str, list[SeriesPlan] | None]
     market_days: int
+    actions: int = 0
 
 
-async def plan(toolkit: Toolkit, names: Sequence[str] | None, request: Request) -> RunPlan:
-    """What a run would ask. Sends nothing."""
+async def plan(
+    toolkit: Toolkit, names: Sequence[str] | None, request: Request, *, actions: bool = False
+) -> RunPlan:
+    """What a run would ask; *actions*: also for splits and dividends. Sends nothing."""
     now = toolkit.clock.now()
     known = {i.symbol: i for i in await toolkit.store.instruments(names)}
     grouped = await plan_grouped(toolkit, _plannable(toolkit, list(known.values()), request, now))
@@ -283,7 +299,8 @@ async def plan(toolkit: Toolkit, names: Sequence[str] | None, request: Request) 
         given = [span for market in grouped for span in spans_given(toolkit, market, name)]
         wanted = request.of(instrument, now)
         out[name] = await plan_symbol(toolkit, instrument, wanted, {Timeframe.D1: given})
-    return RunPlan(out, sum(len(market.days) for market in grouped))
+    action_requests = await plan_actions(toolkit, list(known.values())) if actions else 0
+    return RunPlan(out, sum(len(market.days) for market in grouped), action_requests)
 
 
 async def backfill(

@@ -46,11 +46,12 @@ class Listed(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A split, what the day bars say of it, and whether prices are adjusted for it."""
+    """A split, what the day bars say of it, and whether prices are adjusted for it. *new*: said now."""
 
     split: Split
     verdict: Verdict
     applied: bool
+    new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +199,11 @@ class ActionStore:
             for row in rows
         ]
 
-    async def unusable_dividends(self, symbols: Sequence[str], moment: datetime) -> list[str]:
-        """The dividends that total returns leave out, and why, a line each."""
+    async def unusable_dividends(self, symbols: Sequence[str], moment: datetime) -> list[tuple[str, str]]:
+        """The dividends that total returns leave out: of which symbol, and a line that says which and why."""
         async with self._connecting() as connection:
             rows = await connection.fetch(sql.load("find_unusable_dividends"), symbols, moment)
-        return [f"{row['symbol']} {row['ex_date']}: {row['reason']}" for row in rows]
+        return [(row["symbol"], f"{row['symbol']} {row['ex_date']}: {row['reason']}") for row in rows]
 
 
 async def _read(
@@ -256,9 +257,10 @@ async def _judge(connection: asyncpg.Connection, rows: Sequence[asyncpg.Record])
         for row, split, verdict in zip(same_day, splits, judge(splits, _around(same_day[0])), strict=True):
             applied = verdict.applied if row["forced"] is None else row["forced"]
             said = (verdict.word, applied, verdict.observed, verdict.reason)
-            if said != (row["verdict"], row["applied"], row["observed"], row["reason"]):
+            new = said != (row["verdict"], row["applied"], row["observed"], row["reason"])
+            if new:
                 await connection.execute(sql.load("write_split_verdict"), split.event_id, *said)
-            out.append(Judged(split, verdict, applied))
+            out.append(Judged(split, verdict, applied, new))
     return out
 
 

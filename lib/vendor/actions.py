@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from math import ceil
 from typing import Any, Generic
 
 import msgspec
@@ -104,18 +105,15 @@ def action_requests(
     By ticker, or of the whole market by date, whichever takes fewer pages. *old*: of the endpoints of v3.
     Coins have neither splits nor dividends.
     """
-    symbols = {i.vendor_ticker: i.symbol for i in instruments if i.asset_class is not AssetClass.CRYPTO}
+    symbols = _symbols(instruments)
+    if not symbols:
+        return []
     endpoint = kind.endpoints[old]
-    lists = _ticker_lists(symbols, endpoint)
-    days = ((today - since).days if since else HISTORY_DAYS) + ANNOUNCED_DAYS
-    by_ticker = max(len(lists), len(symbols) * days * kind.of_ticker / endpoint.limit)
-    by_date = max(1.0, days * kind.of_market / endpoint.limit)
-    chosen: list[list[str]] = lists if by_ticker <= by_date else [[]]
+    by_ticker, by_date = _pages(kind, endpoint, symbols, since, today)
+    chosen: list[list[str]] = _ticker_lists(symbols, endpoint) if by_ticker <= by_date else [[]]
     common = {**endpoint.order, "limit": str(endpoint.limit)}
     if since:
         common[f"{kind.date_field}.gte"] = since.isoformat()
-    if not symbols:
-        return []
     by_name = "ticker.any_of" if endpoint.lists else "ticker"
     return [
         ActionRequest(
@@ -127,6 +125,26 @@ def action_requests(
         )
         for tickers in chosen
     ]
+
+
+def expected_pages(kind: Kind[E], instruments: Sequence[Instrument], since: date | None, today: date) -> int:
+    """About how many pages the answers will have, of the newer endpoints; each is a request."""
+    symbols = _symbols(instruments)
+    return ceil(min(_pages(kind, kind.endpoints[0], symbols, since, today))) if symbols else 0
+
+
+def _symbols(instruments: Sequence[Instrument]) -> dict[str, str]:
+    return {i.vendor_ticker: i.symbol for i in instruments if i.asset_class is not AssetClass.CRYPTO}
+
+
+def _pages(
+    kind: Kind[E], endpoint: _Endpoint, symbols: Mapping[str, str], since: date | None, today: date
+) -> tuple[float, float]:
+    """About how many pages: asked by ticker, and of the whole market by date."""
+    lists = _ticker_lists(symbols, endpoint)
+    days = ((today - since).days if since else HISTORY_DAYS) + ANNOUNCED_DAYS
+    by_ticker = max(len(lists), len(symbols) * days * kind.of_ticker / endpoint.limit)
+    return by_ticker, max(1.0, days * kind.of_market / endpoint.limit)
 
 
 def _ticker_lists(tickers: Iterable[str], endpoint: _Endpoint) -> list[list[str]]:

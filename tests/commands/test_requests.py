@@ -6,13 +6,14 @@ async def test_a_dry_run_prints_the_plan_sends_nothing_and_writes_nothing(master
 
     assert finished.status == 0, finished.stderr
     assert master.vendor.counts.total == 0
-    assert finished.result["requests"] == finished.result["pages"] == 5
+    assert finished.result["requests"] == finished.result["pages"] == 7
+    assert finished.result["corporate_actions"] == 2
     assert finished.result["look_ups"] == ["X:LTCUSD"]
     assert finished.result["symbols"]["AAPL"] == {
         "1m": {"requests": 1, "pages": 1},
         "1d": {"requests": 1, "pages": 1},
     }
-    assert "5 requests, 5 pages; within a minute at 150 a minute" in finished.stderr
+    assert "7 requests, 7 pages; within a minute at 150 a minute" in finished.stderr
     assert "nothing was sent" in finished.stderr
     assert not master.audit_path.exists()
     [counts] = await fetch("SELECT (SELECT count(*) FROM market_data), (SELECT count(*) FROM backfill_runs)")
@@ -32,7 +33,7 @@ async def test_max_requests_stops_with_3_and_the_next_run_completes(master):
     again = await master("AAPL,BTC")
 
     assert again.status == 0, again.stderr
-    assert master.vendor.counts.total == 4, "what was answered is not asked again"
+    assert master.vendor.counts.total == 4 + 2, "what was answered is not asked again"
     assert master.audit["status"] == "complete"
 
     settled = await master("AAPL,BTC", "--max-requests", 0)

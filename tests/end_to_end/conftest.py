@@ -85,6 +85,7 @@ class Workbench:
         gap_retries=None,
         recheck=False,
         script="test",
+        actions=False,
         **terms,
     ) -> Report:
         request = Request(
@@ -98,7 +99,9 @@ class Workbench:
         report = new_report(script, self.settings, request, Pacing(concurrent), self.clock)
         async with self.toolkit(**{"rate_limit": 0, "plans": Plans(), **terms}) as toolkit:
             names = symbols.split(",")
-            self.audit = await carry_out(toolkit, names, report, Silent(), {}, gap_retries=gap_retries)
+            self.audit = await carry_out(
+                toolkit, names, report, Silent(), {}, gap_retries=gap_retries, actions=actions
+            )
         return report
 
     async def fetch(self, query: str, *arguments):

@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from lib.actions import Split
+from lib.adjustment import Verdict
 from lib.audit import (
     Config,
     RunFacts,
@@ -24,27 +27,37 @@ from lib.audit import (
     write_audit,
     write_file,
 )
+from lib.audit.actions import CorporateActions
 from lib.bars import RefusedBar
 from lib.clock import to_ms
 from lib.errors import UsageError
+from lib.jobs.action_outcome import ActionsOutcome
 from lib.outcome import RunStatus, SeriesOutcome, SeriesStatus, SymbolOutcome
 from lib.settings import Secret
+from lib.store.actions import Judged, Jump
 from lib.timeframe import Timeframe
 
 NOW = datetime(2025, 11, 14, 15, 30, tzinfo=UTC)
 KEY = Secret('pk_9f+8/"secret"==')
 NO_KEY = Secret("")
 
-# DESIGN §5, and the database in use (§3).
+ACTION_KIND = "status error requests new changed missing withdrawn back duplicates refused ignored"
+
+# DESIGN §5, the database in use (§3), and what was learnt of splits and dividends.
 DESIGNED = {
     "": "schema_version run_id timestamp status config symbols_processed gaps_detected retry_results "
-    "completeness timing requests summary",
+    "completeness corporate_actions timing requests summary",
     "config": "symbols timeframes start end max_concurrent pacing database",
     "symbols_processed.<symbol>.<timeframe>": "status bars inserted updated requests "
     "first last seconds error",
     "gaps_detected.<symbol>.<timeframe>[]": "start end days state",
     "retry_results.<symbol>.<timeframe>[]": "start end attempts filled reason",
     "completeness.<symbol>.<timeframe>": "symbol expected_sessions complete percent",
+    "corporate_actions": "splits dividends suspect jumps unusable_dividends features_stale",
+    "corporate_actions.splits": ACTION_KIND,
+    "corporate_actions.dividends": ACTION_KIND,
+    "corporate_actions.suspect[]": "symbol date ratio observed applied reason new",
+    "corporate_actions.jumps[]": "symbol date observed looks_like new",
     "timing": "wall_seconds api_seconds db_seconds compute_seconds bottleneck",
     "requests": "total pages retries rate_limited rate_limited_percent failed",
     "summary": "symbols succeeded failed total_records gaps_found gaps_filled gaps_remaining",
@@ -105,7 +118,15 @@ def full_facts() -> RunFacts:
         completeness={
             "AAPL": {"1m": {"symbol": "✓", "expected_sessions": 20, "complete": 20, "percent": 100.0}}
         },
+        corporate_actions=full_actions(),
     )
+
+
+def full_actions() -> CorporateActions:
+    split = Split("E1", "AAPL", NOW.date(), Decimal(1), Decimal(2))
+    suspect = Judged(split, Verdict("suspect", False, 1.0, "no jump"), applied=False, new=True)
+    jump = Jump("AAPL", NOW.date(), 2.0, "2:1", new=True)
+    return ActionsOutcome(suspects=[suspect], jumps=[jump]).document()
 
 
 def paths_of(value: object, path: str = "") -> set[str]:

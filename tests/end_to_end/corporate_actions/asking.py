@@ -8,7 +8,8 @@ import pandas as pd
 from aiohttp import web
 
 from lib.bars import Bars
-from lib.jobs.actions import refresh_actions
+from lib.jobs.action_outcome import ActionsOutcome
+from lib.jobs.actions import Asking, refresh_actions
 from lib.vendor.emulator.server import Emulator
 from lib.zones import NEW_YORK, midnight_ms
 
@@ -16,10 +17,12 @@ PRICES = ("open", "high", "low", "close")
 ALL = "1m,5m,15m,30m,1h,4h,1d,1w"
 
 
-async def refreshed(bench, *symbols, full=False, **terms):
+async def refreshed(bench, *symbols, full=False, asking=Asking.RECENT, **terms):
     async with bench.toolkit(rate_limit=0, **terms) as toolkit:
         instruments = await toolkit.store.instruments(symbols or None)
-        return await refresh_actions(toolkit, instruments, full=full)
+        outcome = ActionsOutcome()
+        await refresh_actions(toolkit, instruments, outcome, Asking.FULL if full else asking)
+        return outcome
 
 
 async def view(bench, symbol, timeframe, source="market_data_adjusted"):

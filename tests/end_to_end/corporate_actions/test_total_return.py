@@ -27,15 +27,20 @@ async def test_total_return_is_the_method_of_crsp(listing):
     listing.vendor.dividends += [
         dividend_row("D7", day="2025-02-26", amount=0.25),  # a second one of that day
         dividend_row("D8", day="2025-02-20", amount=3.0, currency="CAD"),
-        dividend_row("D9", day="2024-06-03", amount=1.0),
+        dividend_row("D9", day="2024-06-03", amount=1.0),  # before the first bar: nothing to adjust
+        dividend_row("D10", "IBM", day="2025-02-18", amount=1.0),
+        dividend_row("D11", "WMT", day="2025-02-18", amount=100.0),
     ]
+    hole = "symbol = 'IBM' AND timestamp BETWEEN '2025-02-07' AND '2025-02-18'"
+    await listing.bench.fetch(f"DELETE FROM market_data WHERE {hole}")
     listing.vendor.splits = [split_row("E1")]
 
-    outcome = await listing.refresh("KO")
+    outcome = await listing.refresh("KO", "IBM", "WMT")
 
-    assert outcome.unusable == [
-        "KO 2024-06-03: no day bar in the ten days before",
+    assert outcome.document()["unusable_dividends"] == [
+        "IBM 2025-02-18: no day bar in the ten days before",
         "KO 2025-02-20: paid in CAD",
+        "WMT 2025-02-18: as large as the price before it",
     ]
     total = await listing.bench.fetch(
         "SELECT timestamp, close, total_return_close FROM total_return_as_of($1) WHERE symbol = 'KO'",
