@@ -34,7 +34,7 @@ class Figures:
 
 def results_of(audit: Mapping[str, Any]) -> list[SeriesResult]:
     """The results of a run by series; of corporate actions one for the splits and one for the dividends."""
-    return [*_processed(audit.get("symbols_processed", {})), *_actions(audit.get("corporate_actions", {}))]
+    return [*_processed(audit.get("symbols_processed", {})), *_actions(audit.get("corporate_actions") or {})]
 
 
 def _processed(symbols: Mapping[str, Any]) -> Iterator[SeriesResult]:
