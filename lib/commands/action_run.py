@@ -8,8 +8,8 @@ from typing import Any
 from rich.markup import escape
 
 from lib.clock import SystemClock
-from lib.commands.after import NOTHING, Wanted, after_run
 from lib.commands.action_summary import changes, show_findings
+from lib.commands.after import NOTHING, Wanted, after_run
 from lib.commands.backfill import ROOT, of_demo, tell_database
 from lib.commands.running import Output, set_up_logging, told
 from lib.errors import BackfillError, RunInterrupted, UsageError

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from lib.audit import Audit, check_output_path, write_audit
 from lib.clock import Clock, SystemClock
-from lib.commands.after import NOTHING, Wanted, after_run
 from lib.commands.action_summary import show_action_findings, show_actions
+from lib.commands.after import NOTHING, Wanted, after_run
 from lib.commands.matrix import show_matrix, show_remaining
 from lib.commands.page import write_page
 from lib.commands.progress import watching
