@@ -58,6 +58,9 @@ class Budget:
     down to N/16; each window without a 429 gives a tenth of N back.
 
     Slots are granted in the order they were asked for.
+
+    *unlimited*: only the 100 in any second hold. *learnt*: the limit, if the vendor's refusals showed that it
+    is less than *per_minute*. *others*, *most_others*: how many more processes share it, now and at most.
     """
 
     def __init__(
@@ -74,6 +77,9 @@ class Budget:
             )
         self.limit = per_minute or PAID_PER_SECOND
         self.capacity = self.limit
+        self.unlimited = per_minute == 0
+        self.learnt: int | None = None
+        self.others = self.most_others = 0
         self.sent = 0
         self.rate_limited_count = 0
         self._clock = clock

@@ -16,6 +16,7 @@ from lib.settings import Settings
 from lib.store.database import Database, open_database
 from lib.store.features import FeatureStore
 from lib.store.sessions import load_sessions, refresh_sessions
+from lib.store.shared_budget import shared_budget
 from lib.store.store import Store
 from lib.symbols import ALWAYS_OPEN, NYSE, Instrument
 from lib.vendor.client import VendorClient
@@ -25,12 +26,16 @@ ANSWERS_IN_FLIGHT = 8  # each holds at most two pages of 50,000 bars: this bound
 
 @dataclass(frozen=True, slots=True)
 class VendorTerms:
-    """How the vendor may be asked. *rate_limit*: requests a minute, 0 = none but 100 a second."""
+    """How the vendor may be asked. *rate_limit*: requests a minute, 0 = none but 100 a second.
+
+    *shared*: with all who use the key and the database; not where the vendor is the run's own.
+    """
 
     rate_limit: int = 150
     max_attempts: int = 5
     max_requests: int | None = None
     plans: Plans = field(default_factory=Plans)
+    shared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,13 @@ async def open_toolkit(
 ) -> AsyncIterator[Toolkit]:
     """The toolkit on an open database: calendars fresh, vendor reachable through one budget."""
     sessions = await calendars(database, clock)
-    budget = Budget(terms.rate_limit, clock, max_requests=terms.max_requests)
     policy = RetryPolicy(max_attempts=terms.max_attempts)
-    async with VendorClient.open(
-        base_url=settings.base_url, key=settings.api_key, budget=budget, clock=clock, policy=policy
-    ) as vendor:
+    async with (
+        _budget(settings, terms, clock, database) as budget,
+        VendorClient.open(
+            base_url=settings.base_url, key=settings.api_key, budget=budget, clock=clock, policy=policy
+        ) as vendor,
+    ):
         yield Toolkit(
             settings,
             clock,
@@ -110,6 +117,19 @@ async def open_toolkit(
             Busy(clock),
             max_requests=terms.max_requests,
         )
+
+
+@asynccontextmanager
+async def _budget(
+    settings: Settings, terms: VendorTerms, clock: Clock, database: Database
+) -> AsyncIterator[Budget]:
+    if not terms.shared:
+        yield Budget(terms.rate_limit, clock, max_requests=terms.max_requests)
+        return
+    async with shared_budget(
+        database, settings.api_key, terms.rate_limit, clock, max_requests=terms.max_requests
+    ) as budget:
+        yield budget
 
 
 __all__ = [

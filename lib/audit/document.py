@@ -96,6 +96,10 @@ class Requests(TypedDict):
     rate_limited: Annotated[int, "answers of 429"]
     rate_limited_percent: Annotated[float, "rate_limited of total, 0 to 100"]
     failed: Annotated[int, "requests given up"]
+    shared_with: Annotated[int, "how many other processes used the key meanwhile, at most"]
+    learnt_limit: Annotated[
+        int | None, "the key's limit a minute as answers of 429 showed it; null if --rate-limit held"
+    ]
 
 
 class Summary(TypedDict):
@@ -194,7 +198,16 @@ def timing(wall_seconds: float, api_seconds: float, db_seconds: float, compute_s
     }
 
 
-def requests(*, total: int, pages: int, retries: int, rate_limited: int, failed: int) -> Requests:
+def requests(
+    *,
+    total: int,
+    pages: int,
+    retries: int,
+    rate_limited: int,
+    failed: int,
+    shared_with: int = 0,
+    learnt_limit: int | None = None,
+) -> Requests:
     """The counters of a run, with the percentage that met the limit."""
     return {
         "total": total,
@@ -203,6 +216,8 @@ def requests(*, total: int, pages: int, retries: int, rate_limited: int, failed:
         "rate_limited": rate_limited,
         "rate_limited_percent": round(100 * rate_limited / total, 2) if total else 0.0,
         "failed": failed,
+        "shared_with": shared_with,
+        "learnt_limit": learnt_limit,
     }
 
 

@@ -49,7 +49,7 @@ def actions(
         job = ActionJob(
             symbols=options.parse_symbols(symbols),
             full=full,
-            terms=options.parse_terms(rate_limit, None, max_attempts, max_requests),
+            terms=options.parse_terms(rate_limit, None, max_attempts, max_requests, demo=demo),
             demo=demo,
             database_url=database_url,
             after=Wanted(alert),

@@ -168,7 +168,7 @@ async def _carry_out(job: Job, toolkit: Toolkit, report: Report, output: Output)
     if job.task is Task.SCAN:
         return await scan(toolkit, job.symbols, report, counted=job.counted)
     symbols = len(job.symbols) if job.symbols is not None else len(await toolkit.store.instruments(None))
-    with watching(output.console(), toolkit, symbols, job.terms.rate_limit) as watcher:
+    with watching(output.console(), toolkit, symbols) as watcher:
         return await carry_out(
             toolkit,
             job.symbols,

@@ -162,7 +162,7 @@ def fill(
             symbols=options.parse_symbols(symbols),
             request=options.parse_request(timeframes, days, start, end, derive=derive),
             pacing=Pacing(max_concurrent),
-            terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests),
+            terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests, demo=demo),
             audit_path=None,
             exclusive=True,
             gap_retries=gap_retries,

@@ -81,7 +81,7 @@ def backfill(
             symbols=options.parse_symbols(symbols),
             request=options.parse_request(timeframes, days, start, end, derive=derive, recheck=recheck),
             pacing=Pacing(1 if sequential else max_concurrent, pacing == "staggered", stagger, group_pause),
-            terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests),
+            terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests, demo=demo),
             audit_path=output,
             exclusive=True,
             gap_retries=gap_retries,

@@ -61,7 +61,7 @@ def backfill(
             symbols=options.parse_symbols(symbols),
             request=options.parse_request(timeframes, days, start, end, derive=derive, recheck=recheck),
             pacing=Pacing(max_concurrent),
-            terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests),
+            terms=options.parse_terms(rate_limit, plan, max_attempts, max_requests, demo=demo),
             audit_path=None,
             exclusive=False,
             gap_retries=None,

@@ -152,14 +152,14 @@ def parse_request(
 
 
 def parse_terms(
-    rate_limit: int, plan: str | None, max_attempts: int, max_requests: int | None
+    rate_limit: int, plan: str | None, max_attempts: int, max_requests: int | None, *, demo: bool = False
 ) -> "VendorTerms":
-    """How the vendor may be asked. Raises UsageError for an unknown plan."""
+    """How the vendor may be asked. *demo*: it is the run's own. Raises UsageError for an unknown plan."""
     from lib.sessions import Plans, parse_plans
     from lib.wiring import VendorTerms
 
     plans = parse_plans(plan) if plan else Plans()
-    return VendorTerms(rate_limit, max_attempts, max_requests, plans)
+    return VendorTerms(rate_limit, max_attempts, max_requests, plans, shared=not demo)
 
 
 def as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:

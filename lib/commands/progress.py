@@ -31,12 +31,12 @@ MARK = {
 
 
 @contextmanager
-def watching(console: Console, toolkit: Toolkit, symbols: int, rate_limit: int) -> Iterator[Watcher]:
+def watching(console: Console, toolkit: Toolkit, symbols: int) -> Iterator[Watcher]:
     """What a run reports to: live on a terminal, else a line a symbol and one a minute.
 
-    *rate_limit*: requests a minute, 0 for none. To be used inside the running event loop.
+    To be used inside the running event loop.
     """
-    pace = Pace(toolkit, symbols, rate_limit)
+    pace = Pace(toolkit, symbols)
     if not sys.stderr.isatty() or console.is_dumb_terminal or console.quiet:
         lines = _Lines(console, pace)
         with _ticking(lines.tick, LINE_SECONDS):
@@ -106,7 +106,6 @@ class Pace:
 
     toolkit: Toolkit
     symbols: int
-    rate_limit: int
     began: float = 0.0
     symbols_planned: int = 0
     symbols_done: int = 0
@@ -134,9 +133,10 @@ class Pace:
         """Until the last of so many requests may be sent: a minute's share goes out at once."""
         budget = self.toolkit.budget
         beyond = requests - budget.left_now
-        if not self.rate_limit or beyond <= 0:
+        if budget.unlimited or beyond <= 0:
             return 0.0
-        return budget.wait_seconds + (beyond - 1) // self.rate_limit * 60
+        our_share = max(1, budget.limit // (budget.others + 1))
+        return budget.wait_seconds + (beyond - 1) // our_share * 60
 
     def speed(self) -> str:
         """Bars a second and the time left, in words."""
@@ -149,11 +149,12 @@ class Pace:
         budget = self.toolkit.budget
         if budget.pause_seconds:
             return f"answered 429: all wait {duration(budget.pause_seconds)}"
-        if not self.rate_limit:
-            return "no rate limit"
+        shared = f", shared with {budget.others} other{'s' * (budget.others > 1)}" if budget.others else ""
+        if budget.unlimited:
+            return f"no rate limit{shared}"
         if not budget.left_now:
-            return f"rate limit: next in {duration(budget.wait_seconds)}"
-        return f"rate limit: {budget.left_now} of {budget.limit} free"
+            return f"rate limit: next in {duration(budget.wait_seconds)}{shared}"
+        return f"rate limit: {budget.left_now} of {budget.limit} free{shared}"
 
 
 class _Lines:

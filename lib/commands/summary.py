@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from lib.audit import Audit
+from lib.audit import Audit, Requests
 from lib.commands.progress import MARK, worst_status
 from lib.jobs.ohlcv import SeriesPlan
 from lib.jobs.run import Report, RunPlan
@@ -49,10 +49,20 @@ def show_totals(console: Console, report: Report, audit: Audit) -> None:
     console.print(
         f"requests  {sent['total']:,}; {sent['retries']} tried again, {sent['rate_limited']} answered 429"
     )
+    for line in _rate_lines(sent):
+        console.print(line)
     console.print(
         f"time      {time['wall_seconds']:.1f} s; API {time['api_seconds']:.1f} s, "
         f"database {time['db_seconds']:.1f} s, compute {time['compute_seconds']:.1f} s; they overlap"
     )
+
+
+def _rate_lines(sent: Requests) -> Iterator[str]:
+    """What of the key's limit was not as --rate-limit says."""
+    if limit := sent["learnt_limit"]:
+        yield f"limit     the vendor allows {limit} a minute; --rate-limit {limit} spares the answers of 429"
+    if others := sent["shared_with"]:
+        yield f"limit     shared with {others} other{'s' * (others > 1)} that used the key"
 
 
 def show_scanned(console: Console, report: Report, audit: Audit) -> None:

@@ -185,6 +185,8 @@ def _requests(toolkit: Toolkit | None) -> Requests:
         retries=counters.retries,
         rate_limited=counters.rate_limited_count,
         failed=counters.failed,
+        shared_with=toolkit.budget.most_others,
+        learnt_limit=toolkit.budget.learnt,
     )
 
 

@@ -27,7 +27,7 @@ def clock():
 
 
 def pace_of(clock, rate_limit, symbols=4):
-    return Pace(SimpleNamespace(clock=clock, budget=Budget(rate_limit, clock)), symbols, rate_limit)
+    return Pace(SimpleNamespace(clock=clock, budget=Budget(rate_limit, clock)), symbols)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,19 @@ async def test_the_rate_limit_is_foretold_too(clock):
     assert pace.limit() == "rate limit: next in 59 s"
     pace.toolkit.budget.rate_limited(12)
     assert pace.limit() == "answered 429: all wait 12 s"
+
+
+async def test_a_limit_that_is_shared_leaves_a_part_of_each_minute(clock):
+    pace = pace_of(clock, 10, symbols=1)
+    pace.symbols_planned, pace.windows_planned, pace.windows_done = 1, 31, 4
+    pace.toolkit.budget.others = 1
+    clock.seconds += 1
+
+    # 27 are left, 10 of them now, then 5 a minute.
+    assert pace.limit() == "rate limit: 10 of 10 free, shared with 1 other"
+    assert pace.seconds_left() == pytest.approx(180.0)
+    pace.toolkit.budget.others = 2
+    assert pace.limit().endswith("shared with 2 others")
 
 
 def test_a_symbols_line_tells_its_worst_status():

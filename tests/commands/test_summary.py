@@ -23,7 +23,7 @@ def series(symbol, timeframe=Timeframe.M1, status=SeriesStatus.OK, **counts):
     return SeriesOutcome(symbol, timeframe, status, **counts)
 
 
-def shown(outcomes, show=None, width=80):
+def shown(outcomes, show=None, width=80, **rate):
     text = io.StringIO()
     console = Console(file=text, width=width, highlight=False)
     status = run_status(outcomes)
@@ -34,7 +34,7 @@ def shown(outcomes, show=None, width=80):
         gaps=None,
         settings=Settings(Path("/home"), database_url="postgresql://me:secret@host/[bars]"),
     )
-    audit = build_audit(_facts(outcomes, status), NOW, Secret(""))
+    audit = build_audit(_facts(outcomes, status, **rate), NOW, Secret(""))
     (show or show_all)(console, report, audit)
     return text.getvalue()
 
@@ -45,7 +45,7 @@ def show_all(console, report, audit):
     show_totals(console, report, audit)
 
 
-def _facts(outcomes, status):
+def _facts(outcomes, status, **rate):
     config = {
         "symbols": [o.symbol for o in outcomes],
         "timeframes": ["1m"],
@@ -61,7 +61,7 @@ def _facts(outcomes, status):
         config=config,
         outcomes=outcomes,
         timing=timing(9.04, 1.0, 1.2, 0.2),
-        requests=requests(total=4, pages=3, retries=2, rate_limited=1, failed=0),
+        requests=requests(total=4, pages=3, retries=2, rate_limited=1, failed=0, **rate),
     )
 
 
@@ -87,6 +87,18 @@ def test_a_row_a_symbol_and_the_totals():
         "requests  4; 2 tried again, 1 answered 429",
         "time      9.0 s; API 1.0 s, database 1.2 s, compute 0.2 s; they overlap",
     ]
+
+
+def test_a_limit_that_was_shared_or_learnt_is_told_and_no_other():
+    outcomes = [SymbolOutcome("BTC", [series("BTC")], ended=True)]
+    lines = shown(outcomes, show_totals, shared_with=2, learnt_limit=5).splitlines()
+
+    assert [line for line in lines if line.startswith("limit")] == [
+        "limit     the vendor allows 5 a minute; --rate-limit 5 spares the answers of 429",
+        "limit     shared with 2 others that used the key",
+    ]
+    assert max(map(len, lines)) <= 80
+    assert "limit  " not in shown(outcomes, show_totals)
 
 
 @pytest.mark.parametrize("width", [80, 120])

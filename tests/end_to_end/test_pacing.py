@@ -1,5 +1,7 @@
 """The vendor's limit is kept, and used up: the whole toolkit with a minute that lasts three seconds."""
 
+import pytest
+
 from lib.clock import ScaledClock
 from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.settings import EmulatorSettings
@@ -38,3 +40,20 @@ async def test_a_vendor_that_refuses_one_in_five_loses_nothing_and_every_refusal
     assert emulator.counts.rate_limited == bench.audit["requests"]["rate_limited"] == 17
     [[bars]] = await bench.fetch("SELECT count(*) FROM market_data WHERE timeframe = '1m'")
     assert bars == 3 * 24 * 60
+
+
+@pytest.mark.parametrize(("shared", "waits"), [(True, True), (False, False)])
+async def test_the_next_run_with_the_key_finds_what_the_last_one_used(workbench_of, shared, waits):
+    """But for the demo, whose vendor is its own."""
+    clock = ScaledClock(speed=SPEED)
+    async with Emulator(SimulatedMarket(), clock=clock) as emulator:
+        bench = workbench_of(emulator, clock)
+        async with bench.toolkit(rate_limit=5, shared=shared) as first:
+            for _ in range(5):
+                await first.vendor.ticker_details("KO")
+        asked_at = clock.monotonic()
+        async with bench.toolkit(rate_limit=5, shared=shared) as second:
+            await second.vendor.ticker_details("KO")
+
+    assert (clock.monotonic() - asked_at > 30) == waits
+    assert emulator.counts.busiest_window == (5 if shared else 6)

@@ -75,6 +75,8 @@ def audit(status="complete", **config):
             "rate_limited": 1,
             "rate_limited_percent": 2.94,
             "failed": 0,
+            "shared_with": 0,
+            "learnt_limit": None,
         },
         "summary": {
             "symbols": 1,

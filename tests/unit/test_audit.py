@@ -59,7 +59,7 @@ DESIGNED = {
     "corporate_actions.suspect[]": "symbol date ratio observed applied reason new",
     "corporate_actions.jumps[]": "symbol date observed looks_like new",
     "timing": "wall_seconds api_seconds db_seconds compute_seconds bottleneck",
-    "requests": "total pages retries rate_limited rate_limited_percent failed",
+    "requests": "total pages retries rate_limited rate_limited_percent failed shared_with learnt_limit",
     "summary": "symbols succeeded failed total_records gaps_found gaps_filled gaps_remaining",
 }
 
