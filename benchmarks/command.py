@@ -87,6 +87,14 @@ def pacing(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     _measure("pacing", lambda: measure(database_url), as_json)
 
 
+@app.command()
+def adjusted(pages: Pages = 10, pairs: Pairs = 9, as_json: AsJson = False) -> None:
+    """Reading bars adjusted for splits, of a symbol with three and of one without: against the raw ones."""
+    from benchmarks.adjusted import measure
+
+    _measure("adjusted bars", lambda: measure(pages, pairs), as_json)
+
+
 @app.command(name="all")
 def everything(as_json: AsJson = False) -> None:
     """The write path, memory and pacing, as ``make bench`` does; some six minutes."""

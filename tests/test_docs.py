@@ -303,8 +303,18 @@ async def test_the_quickstart_runs(checkout, tmp_path):
 
 async def test_the_queries_shown_are_understood(database):
     async with database.connection() as connection:
-        for block in re.findall(r"```sql\n(.*?)```", QUICKSTART, re.DOTALL):
+        for block in re.findall(r"```sql\n(.*?)```", QUICKSTART + ARCHITECTURE, re.DOTALL):
             await connection.execute(block)
+
+
+async def test_the_frames_shown_can_be_had(database_url, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    [block] = re.findall(r"```python\n(.*?)```", ARCHITECTURE, re.DOTALL)
+    names = {}
+
+    exec(block, names)
+
+    assert "close" in names["frame"] and "rsi_14" in names["hours"]
 
 
 async def test_the_transcripts_of_the_readme_are_what_it_prints(checkout, tmp_path):
