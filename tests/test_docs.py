@@ -63,9 +63,18 @@ def commands():
         [module] = re.findall(r"^from (\S+) import app$", script.read_text(), re.MULTILINE)
         command = typer.main.get_command(importlib.import_module(module).app)
         name = str(script.relative_to(ROOT))
-        for sub, one in getattr(command, "commands", {"": command}).items():
+        for sub, one in leaves(command):
             found[f"{name} {sub}".strip()] = [p for p in one.params if p.param_type_name == "option"]
     return found
+
+
+def leaves(command, path=""):
+    """The commands at and below *command*, each with the words that lead to it."""
+    if not hasattr(command, "commands"):
+        yield path, command
+        return
+    for word, one in command.commands.items():
+        yield from leaves(one, f"{path} {word}".strip())
 
 
 def documented_options():
@@ -119,7 +128,7 @@ def test_the_examples_in_the_help_can_be_typed():
     for script in SCRIPTS:
         [module] = re.findall(r"^from (\S+) import app$", script.read_text(), re.MULTILINE)
         command = typer.main.get_command(importlib.import_module(module).app)
-        for one in getattr(command, "commands", {"": command}).values():
+        for _, one in leaves(command):
             for example in re.findall(r"Example: python (.+)", one.help or ""):
                 typed, *words = shlex.split(example)
                 assert typed == str(script.relative_to(ROOT))

@@ -1,11 +1,15 @@
 """``scripts/backfill_status.py``: what the person reads in the morning and the monitor polls."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lib.commands import duties, options
+from lib.commands import symbols as symbols_app
 from lib.commands.running import Output, run
+
+if TYPE_CHECKING:  # heavy: imported inside the functions, for --help must be quick
+    from lib.commands.status_freshness import Wanted
 
 app = typer.Typer(
     add_completion=False,
@@ -15,12 +19,133 @@ app = typer.Typer(
     help=__doc__,
 )
 app.add_typer(duties.app)
+app.add_typer(symbols_app.app, name="symbols")
 
 Watch = Annotated[
     int | None,
     typer.Option(metavar="SECONDS", min=1, help="Look again every so many seconds, until Ctrl-C."),
 ]
+PlanInUse = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="PLAN",
+        help="basic, starter, developer or advanced; 'starter,crypto=basic' where they differ. "
+        "Default: that of the last backfill.",
+    ),
+]
 Limit = Annotated[int, typer.Option(metavar="N", min=1, help="Rows at most, the worst or newest first.")]
+
+
+@app.command()
+def health(
+    plan: PlanInUse = None,
+    watch: Watch = None,
+    demo: options.Demo = False,
+    database_url: options.DatabaseUrl = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
+) -> None:
+    """Say in one word whether the data can be trusted, and why not; for monitors that read Nagios' statuses.
+
+    Example: python scripts/backfill_status.py health --quiet
+
+    Exit status: 0 ok, 1 warning, 2 critical, 3 unknown, the database cannot be reached or an option not be used;
+    130 or 143 interrupted.
+    """
+    out = Output(as_json, quiet, verbose, log_file)
+
+    async def main() -> int:
+        from lib.commands.status_health import show_health
+        from lib.commands.status_reading import Place
+
+        return await show_health(plan, Place(out, database_url, demo), watch)
+
+    run(main, out)
+
+
+@app.command()
+def freshness(
+    symbols: options.Symbols = None,
+    timeframes: options.Timeframes = None,
+    plan: PlanInUse = None,
+    fill: Annotated[bool, typer.Option("--fill", help="Backfill what lacks, as the master does.")] = False,
+    rate_limit: options.RateLimit = 150,
+    max_requests: options.MaxRequests = None,
+    limit: Limit = 40,
+    watch: Watch = None,
+    demo: options.Demo = False,
+    database_url: options.DatabaseUrl = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
+) -> None:
+    """Say how old every series is, in market time, counted from the newest bar that was due.
+
+    fresh: less than an hour; aging: less than 6; stale: less than 24; older; missing: no bar is stored.
+
+    Example: python scripts/backfill_status.py freshness --symbols AAPL,BTC --fill
+
+    Exit status: 0 listed, 2 usage, 10 database unreachable, 130 or 143 interrupted; with --fill the master's.
+    """
+    out = Output(as_json, quiet, verbose, log_file)
+    arguments = {name: value for name, value in locals().items() if name not in ("out", "database_url")}
+
+    async def main() -> int:
+        from lib.commands import status_freshness
+        from lib.commands.status_reading import Place
+
+        wanted, place = _wanted(symbols, timeframes, plan), Place(out, database_url, demo)
+        if not fill:
+            return await status_freshness.show_freshness(wanted, limit, place, watch)
+        terms = options.parse_terms(rate_limit, plan, 5, max_requests)
+        return await status_freshness.fill(wanted, terms, place, options.as_texts(arguments))
+
+    run(main, out)
+
+
+def _wanted(symbols: str | None, timeframes: str | None, plan: str | None) -> "Wanted":
+    from lib.commands.status_freshness import Wanted
+    from lib.timeframe import parse_timeframes
+
+    frames = parse_timeframes(timeframes) if timeframes else None
+    return Wanted(options.parse_symbols(symbols), frames, plan)
+
+
+@app.command()
+def matrix(
+    symbols: options.Symbols = None,
+    timeframes: options.Timeframes = None,
+    plan: PlanInUse = None,
+    worst_first: options.WorstFirst = False,
+    watch: Watch = None,
+    demo: options.Demo = False,
+    database_url: options.DatabaseUrl = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
+) -> None:
+    """Print how complete every series is since its first bar, as the records say it; looks at no bar.
+
+    Example: python scripts/backfill_status.py matrix --worst-first
+
+    Exit status: 0 printed, 2 usage, 10 database unreachable, 130 or 143 interrupted.
+    """
+    out = Output(as_json, quiet, verbose, log_file)
+
+    async def main() -> int:
+        from lib.commands.status_freshness import show_stored_matrix
+        from lib.commands.status_reading import Place
+
+        wanted = _wanted(symbols, timeframes, plan)
+        place = Place(out, database_url, demo)
+        return await show_stored_matrix(wanted, place, watch, worst_first=worst_first)
+
+    run(main, out)
 
 
 @app.command()

@@ -26,7 +26,8 @@ from lib.timeframe import Timeframe
 from lib.wiring import Toolkit
 from lib.zones import NEW_YORK, local_date
 
-FETCHING = ("master_backfill", "backfill_ohlcv", "backfill_gaps fill")  # the scripts that bring bars
+# The scripts that bring bars, by the names under which their runs are recorded.
+FETCHING = ("master_backfill", "backfill_ohlcv", "backfill_gaps fill", "backfill_status freshness")
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class SeriesState:
 
 async def plans_in_use(records: Records, named: str | None) -> Plans:
     """The plans *named*, else those of the last run that fetched, else the default. Raises UsageError."""
-    plan = named or await records.last_plan()
+    plan = named or await records.last_plan(FETCHING)
     return parse_plans(plan) if plan else Plans()
 
 

@@ -57,7 +57,14 @@ class Records:
         async with self._database.connection() as connection:
             return await symbols.read_instruments(connection, names)
 
-    async def last_plan(self) -> str | None:
-        """The plan that the last fetching run was told of; None if it was not told of any."""
+    async def last_plan(self, scripts: Sequence[str]) -> str | None:
+        """The plan that the last run of *scripts* was told of; None if it was not told of any."""
         async with self._database.connection() as connection:
-            return await connection.fetchval(sql.load("read_last_plan"))  # type: ignore[no-any-return]
+            plan: str | None = await connection.fetchval(sql.load("read_last_plan"), list(scripts))
+        return plan
+
+    async def symbols(self, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The tracked symbols, paused ones too, with what is stored of them, by name; None: all."""
+        wanted = None if names is None else list(names)
+        async with self._database.connection() as connection:
+            return [dict(row) for row in await connection.fetch(sql.load("read_symbol_records"), wanted)]

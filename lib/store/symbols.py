@@ -37,3 +37,13 @@ async def register(connection: asyncpg.Connection, instrument: Instrument) -> No
         instrument.listed_from,
         instrument.listed_until,
     )
+
+
+async def set_active(connection: asyncpg.Connection, symbols: Sequence[str], *, active: bool) -> list[str]:
+    """Pause or resume the tracked ones of *symbols*; which those are."""
+    return [row["symbol"] for row in await connection.fetch(sql.load("set_symbol_active"), symbols, active)]
+
+
+async def forget(connection: asyncpg.Connection, symbols: Sequence[str]) -> list[str]:
+    """Track *symbols* no longer; which of them were. What is stored of them stays."""
+    return [row["symbol"] for row in await connection.fetch(sql.load("delete_symbols"), symbols)]

@@ -81,3 +81,117 @@ async def test_gaps_are_listed_the_longest_first_and_once_for_all_timeframes(sta
     assert max(map(len, shown.stdout.splitlines())) <= 80
     [only] = (await status("gaps", "--symbols", "SPY", "--json")).result["gaps"]
     assert (only["days"], only["end"]) == (9, "2025-01-18")
+
+
+async def only(fetch, *symbols):
+    await fetch("UPDATE tracked_symbols SET active = symbol = ANY($1::text[])", list(symbols))
+
+
+async def test_health_ends_as_a_monitor_reads_it(master, status, fetch, database_url):
+    await only(fetch, "AAPL")
+    never = await status("health")
+    assert (never.status, never.stdout.splitlines()[0].split(":")[0]) == (1, "WARNING")
+    assert "no backfill has ended yet" in never.stdout
+
+    assert (await master("AAPL")).status == 0  # a week of January 2025: old by now
+    old = await status("health", "--json")
+    assert (old.status, old.result["status"], old.result["exit_status"]) == (2, "critical", 2)
+    assert [reason["condition"] for reason in old.result["reasons"]] == ["age"]
+    await fetch("UPDATE tracked_symbols SET listed_until = '2025-01-10' WHERE symbol = 'AAPL'")
+    fine = await status("health")
+    assert (fine.status, fine.stdout) == (0, "OK: all series fresh enough, no gap, the last runs complete\n")
+
+    unreachable = await status("health", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x")
+    assert unreachable.status == 3
+    assert unreachable.stdout.startswith("UNKNOWN: no connection to the database")
+    assert (await status("health", "--plan", "golden")).status == 3
+
+
+async def test_freshness_fills_what_lacks_by_the_job_itself(status, vendor, fetch, calendars):
+    await only(fetch, "AAPL", "BTC")
+    before = (await status("freshness", "--json")).result
+    assert before["counts"] == {"missing": 16}
+
+    days = ("--timeframes", "1d,1w")
+    filled = await status("freshness", *days, "--fill", POLYGON_BASE_URL=vendor.url)
+
+    assert filled.status == 0, filled.stderr
+    after = await status("freshness", *days, "--json")
+    assert {one["freshness"] for one in after.result["series"]} == {"fresh"}
+    [run] = await fetch("SELECT script, status, arguments FROM backfill_runs")
+    assert (run["script"], run["status"]) == ("backfill_status freshness", "complete")
+    asked = vendor.counts.total
+    again = await status("freshness", *days, "--fill", POLYGON_BASE_URL=vendor.url)
+    assert (again.status, vendor.counts.total) == (0, asked)
+    assert "nothing that is due lacks" in again.stderr
+
+
+async def test_the_tables_fit_and_show_the_worst_of_many_symbols_first(status, fetch, calendars):
+    await only(fetch)
+    await fetch(
+        """INSERT INTO tracked_symbols (symbol, asset_class, vendor_ticker, calendar)
+           SELECT 'S' || n, 'stock', 'S' || n, 'XNYS' FROM generate_series(100, 250) AS n"""
+    )
+    await fetch(
+        """INSERT INTO series_status (symbol, timeframe, n_bars, first_ts, last_ts, failures, error)
+           SELECT symbol, tf, 1000000, now() - interval '1 year', now(), (symbol = 'S200')::int,
+                  CASE WHEN symbol = 'S200' THEN 'the service failed (500)' END
+           FROM tracked_symbols, unnest(timeframes) AS tf WHERE active AND symbol <> 'S222'"""
+    )
+    for columns in ("80", "120"):
+        shown = await status("freshness", COLUMNS=columns)
+        lines = shown.stdout.splitlines()
+        assert lines[1].split()[:2] == ["S222", "missing"]
+        assert "… and 111 more" in shown.stdout
+        assert re.search(r"^S200 1m,5m,.*failed 1× in a row: the service failed", shown.stdout, re.MULTILINE)
+        assert "1200 fresh, 8 missing" in shown.stdout
+        assert max(map(len, lines[:41])) <= int(columns)
+        for command in (("matrix", "--worst-first"), ("symbols", "list")):
+            rows = (await status(*command, COLUMNS=columns)).stdout.splitlines()
+            assert len(rows) > 150
+            assert max(map(len, rows[:150])) <= int(columns)
+
+
+async def test_the_matrix_is_that_of_the_scan(master, status, command, fetch):
+    await only(fetch, "AAPL")
+    await master("AAPL")
+    await fetch("UPDATE tracked_symbols SET listed_until = '2025-01-10' WHERE symbol = 'AAPL'")
+    await fetch(
+        "DELETE FROM market_data WHERE timeframe = '5m' AND timestamp BETWEEN '2025-01-07 15:00Z' AND '2025-01-07 16:00Z'"
+    )
+    await command("scripts/backfill_gaps.py", "scan", "--start", "2025-01-05", "--end", "2025-01-11")
+
+    matrix = (await status("matrix", "--json")).result["matrix"]["AAPL"]
+    # Thursday the ninth was a day of mourning.
+    assert matrix["5m"] == {"symbol": "◐", "expected_sessions": 4, "complete": 3, "percent": 75.0}
+    assert {tf: cell["symbol"] for tf, cell in matrix.items() if tf != "5m"} == dict.fromkeys(
+        ("1m", "15m", "30m", "1h", "4h", "1d", "1w"), "✓"
+    )
+
+
+async def test_symbols_are_added_paused_resumed_and_removed(status, vendor, fetch):
+    async def known(symbol):
+        rows = await fetch("SELECT vendor_ticker, active FROM tracked_symbols WHERE symbol = $1", symbol)
+        return [tuple(row) for row in rows]
+
+    added = await status("symbols", "add", "LTC", "--vendor-ticker", "X:LTCUSD", POLYGON_BASE_URL=vendor.url)
+    assert added.status == 0, added.stderr
+    assert "LTC is also a" in " ".join(added.stderr.split()), "the vendor of the tests knows every name"
+    assert await known("LTC") == [("X:LTCUSD", True)]
+    asked = vendor.counts.total
+    offline = {"POLYGON_API_KEY": None}
+    assert (await status("symbols", "add", "F", "--asset-class", "stock", **offline)).status == 0
+    assert vendor.counts.total == asked
+    for wrong in (["F"], ["LTC", "--asset-class", "bond"], ["ADA", "--asset-class", "crypto"], ["a b"]):
+        assert (await status("symbols", "add", *wrong, **offline)).status == 2, wrong
+
+    assert (await status("symbols", "pause", "LTC,F")).status == 0
+    assert await known("F") == [("F", False)]
+    listed = (await status("symbols", "list", "--symbols", "LTC", "--json")).result["symbols"]
+    assert [(one["symbol"], one["active"], one["records"]) for one in listed] == [("LTC", False, 0)]
+    assert (await status("symbols", "resume", "LTC")).status == 0
+    assert await known("LTC") == [("X:LTCUSD", True)]
+    refused = await status("symbols", "remove", "LTC,NOBODY")
+    assert (refused.status, await known("LTC")) == (2, [("X:LTCUSD", True)]), "all or none"
+    assert (await status("symbols", "remove", "LTC")).status == 0
+    assert await known("LTC") == []

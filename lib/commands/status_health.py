@@ -1,0 +1,58 @@
+"""``backfill_status.py health``: one word for the monitor, the reasons for the person."""
+
+from rich.markup import escape
+
+from lib.commands.status_reading import Place, reading, watched
+from lib.commands.tables import result_console
+from lib.errors import BackfillError
+from lib.health import Health, Level, Reason, judge
+from lib.jobs.status import plans_in_use, read_facts, read_series
+from lib.wiring import calendars
+
+STYLE = {Level.OK: "green", Level.WARNING: "yellow", Level.CRITICAL: "bold red", Level.UNKNOWN: "magenta"}
+
+
+async def show_health(plan: str | None, place: Place, every_seconds: int | None) -> int:
+    """Print the health on stdout; its number is the exit status, 3 also where it cannot be found out."""
+    try:
+        async with reading(place) as opened:
+
+            async def show() -> int:
+                plans = await plans_in_use(opened.records, plan)
+                sessions, now = await calendars(opened.database, opened.clock), opened.clock.now()
+                series = await read_series(opened.records, sessions, now, plans)
+                return _print(judge(await read_facts(opened.records, series, now)), place)
+
+            return await watched(show, every_seconds, opened.clock)
+    except BackfillError as error:
+        reason = Reason(Level.UNKNOWN, "unreachable", str(error), error.hint)
+        return _print(Health(Level.UNKNOWN, [reason]), place)
+
+
+def _print(health: Health, place: Place) -> int:
+    place.output.result(
+        {
+            "status": health.level.name.lower(),
+            "exit_status": int(health.level),
+            "reasons": [
+                {
+                    "level": reason.level.name.lower(),
+                    "condition": reason.condition,
+                    "text": reason.text,
+                    "hint": reason.hint or None,
+                }
+                for reason in health.reasons
+            ],
+        }
+    )
+    if not place.output.as_json:
+        console = result_console()
+        word, _, told = health.line.partition(":")
+        console.print(f"[{STYLE[health.level]}]{word}[/]:{escape(told)}", soft_wrap=True)
+        for reason in health.reasons if not place.output.quiet else ():
+            console.print(
+                f"[{STYLE[reason.level]}]{reason.level.name.lower()}[/] {escape(reason.text)}", soft_wrap=True
+            )
+            if reason.hint:
+                console.print(f"  [dim]next: {escape(reason.hint)}[/]", soft_wrap=True)
+    return int(health.level)
