@@ -10,6 +10,8 @@
     + SymbolUnknown                   1   neither tracked nor known to the vendor
     + DatabaseError                  10   PostgreSQL refused or broke off
       - DatabaseUnreachable          10   no connection could be made
+        . DatabaseAway               10   for the moment: restarted, or the connection was cut
+      - DatabaseConflict             10   a deadlock, or what was read has changed: done again, it may pass
       - EmbeddedServerFailed         10   the embedded server did not start
       - MigrationFailed              10   a schema file could not be applied
     + DeliveryFailed                  1   an alert could not be delivered; it never ends a run
@@ -102,6 +104,16 @@ class DatabaseUnreachable(DatabaseError):
     """No connection to PostgreSQL could be made."""
 
     hint = "check DATABASE_URL and that the server runs; unset it to use the embedded server"
+
+
+class DatabaseAway(DatabaseUnreachable):
+    """PostgreSQL is away for the moment: it restarts, or the connection was cut."""
+
+
+class DatabaseConflict(DatabaseError):
+    """PostgreSQL gave another transaction the preference."""
+
+    hint = "run the same command again: it asks only for what is missing"
 
 
 class EmbeddedServerFailed(DatabaseError):

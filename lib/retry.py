@@ -48,6 +48,10 @@ class RetryPolicy:
         return min(max(jittered, asked_seconds), self.longest_wait_seconds)
 
 
+# How a database is waited for: it is often back at once, and asking it costs nothing.
+AWAY = RetryPolicy(first_wait_seconds=0.1, longest_wait_seconds=5.0)
+
+
 async def persist(
     send: Callable[[], Awaitable[T]],
     *,
@@ -105,6 +109,45 @@ async def repeat(
         reraise=True,
     )
     return await retrying(attempt)
+
+
+async def outlast(
+    work: Callable[[], Awaitable[T]],
+    *,
+    passing: tuple[type[Exception], ...],
+    patience_seconds: Callable[[], float],
+    clock: Clock,
+    on_retry: Callable[[Exception], None],
+    chance: Callable[[], float] = random.random,
+) -> T:
+    """What *work* returns, done again after an error of *passing* until the patience is at its end.
+
+    *patience_seconds* is asked after each failure and counts from the first one: *work* itself may take long.
+    *on_retry* is told the error before each further try. Raises the last error of *work*.
+    """
+    failed_at: list[float] = []
+
+    def stop(_: RetryCallState) -> bool:
+        failed_at.append(clock.monotonic())
+        return failed_at[-1] - failed_at[0] >= patience_seconds()
+
+    def wait(state: RetryCallState) -> float:
+        return AWAY.wait_seconds(state.attempt_number, chance())
+
+    def tell(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        assert isinstance(error, Exception)
+        on_retry(error)
+
+    retrying = AsyncRetrying(
+        sleep=clock.sleep,
+        stop=stop,
+        wait=wait,
+        retry=retry_if_exception_type(passing),
+        before_sleep=tell,
+        reraise=True,
+    )
+    return await retrying(work)
 
 
 class _Pacing:

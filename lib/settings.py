@@ -1,5 +1,6 @@
 """The settings: one frozen object, read once from the environment and validated at birth."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Settings:
 
     *database_url* None means the embedded server under *home*. *base_url* has no trailing slash.
     *alert_webhook* is an address that is a secret. *alert_rules*: the file named; None: the checkout's, if any.
+    *database_patience_seconds*: how long a database that goes away in mid-run is waited for.
     """
 
     home: Path
@@ -54,6 +56,7 @@ class Settings:
     alert_webhook: Secret = field(default_factory=lambda: Secret(""))
     smtp_user: str = ""
     smtp_password: Secret = field(default_factory=lambda: Secret(""))
+    database_patience_seconds: float = 300.0
 
     @property
     def database_name(self) -> str:
@@ -100,6 +103,7 @@ def load_settings(
         alert_webhook=Secret(_webhook(values.get("ALERT_WEBHOOK_URL", ""))),
         smtp_user=values.get("ALERT_SMTP_USER", ""),
         smtp_password=Secret(values.get("ALERT_SMTP_PASSWORD", "")),
+        database_patience_seconds=_seconds(values, "BACKFILL_DATABASE_PATIENCE", 300.0),
     )
 
 
@@ -117,6 +121,16 @@ def _home(values: Mapping[str, str]) -> Path:
         return Path(values["BACKFILL_HOME"]).expanduser().resolve()
     # Root's own folder is private, and PostgreSQL, which must not run as root, could not enter it.
     return ROOT_HOME if os.geteuid() == 0 else Path("~/.local/share/market-backfill").expanduser()
+
+
+def _seconds(values: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        seconds = float(values.get(name, default))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise UsageError(f"{name} is {values[name]!r}, not a number of seconds", hint=f"{name}={default:.0f}")
+    return seconds
 
 
 def _header_safe(key: str) -> str:

@@ -87,6 +87,10 @@ async def feature_tools(settings: Settings, clock: Clock, database: Database) ->
 
 async def calendars(database: Database, clock: Clock) -> dict[str, SessionTable]:
     """The trading calendars as they are in the database; filled first where they do not reach far enough."""
+    return await database.outage.outlast(lambda: _fresh_calendars(database, clock))
+
+
+async def _fresh_calendars(database: Database, clock: Clock) -> dict[str, SessionTable]:
     async with database.connection() as connection:
         await refresh_sessions(connection, clock.now().date())
         return {name: await load_sessions(connection, name) for name in (NYSE, ALWAYS_OPEN)}

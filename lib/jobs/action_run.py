@@ -121,4 +121,7 @@ async def carry_out_actions(
         report.error = error
     report.requests = toolkit.vendor.counters.total_requests
     if not isinstance(report.error, DatabaseError):
-        await toolkit.store.finish_run(report.run_id, run_end(report, report.document()))
+        try:
+            await toolkit.store.finish_run(report.run_id, run_end(report, report.document()))
+        except DatabaseError as error:
+            report.error = error

@@ -25,7 +25,7 @@ from lib.indicators import FEATURE_SET_VERSION, LOOKBACK_BARS, compute
 from lib.outcome import Busy
 from lib.sessions import SessionTable, after_hole
 from lib.store.bars import Series
-from lib.store.feature_rows import Page, compare
+from lib.store.feature_rows import FeaturesWritten, Page, compare
 from lib.store.features import EVER, FeatureState, FeatureStore, SeriesFeatures
 from lib.timeframe import Timeframe
 
@@ -133,7 +133,10 @@ class SeriesWork:
         return subtract(current, subtract(current, self.done)) if self.full else current
 
     async def bring_up_to_date(self) -> None:
-        """Compute and write all rows that are due."""
+        """Compute and write all rows that are due; after an outage of the database, what is due then."""
+        await self.store.outlast(self._bring_up_to_date)
+
+    async def _bring_up_to_date(self) -> None:
         while rest := await self._first_page():
             await self._further_pages(rest[0])
 
@@ -145,7 +148,8 @@ class SeriesWork:
             if not due:
                 return []
             prepared = await self._prepare(features, due[0])
-            await self._write(features, prepared, now)
+            written = await self._write(features, prepared, now)
+        self._note(prepared, written)
         return subtract(due, [prepared.span])
 
     async def _further_pages(self, span: Range) -> None:
@@ -156,7 +160,8 @@ class SeriesWork:
                 async with self.store.writing(self.series, now) as features:
                     if not prepared.fits(features.state):
                         return
-                    await self._write(features, prepared, now)
+                    written = await self._write(features, prepared, now)
+                self._note(prepared, written)
 
     async def _ahead(self, span: Range) -> AsyncGenerator[Prepared, None]:
         (start, end), known = span, None
@@ -176,12 +181,16 @@ class SeriesWork:
             span = (span[0], int(page.bars.t[-1]) + 1)
         return Prepared(span, page, features.state)
 
-    async def _write(self, features: SeriesFeatures, prepared: Prepared, now: datetime) -> None:
+    async def _write(self, features: SeriesFeatures, prepared: Prepared, now: datetime) -> FeaturesWritten:
         with self.phases.write.task():
             written = await features.write(prepared.page, prepared.span, now)
             computed = union([*self.current(features.state), prepared.span])
             basis = self.basis.fingerprint(features.state, computed[-1][1])
             await features.conclude(FEATURE_SET_VERSION, basis, computed, now)
+        return written
+
+    def _note(self, prepared: Prepared, written: FeaturesWritten) -> None:
+        """Count a page, once it is committed."""
         self.done = union([*self.done, prepared.span])
         self.outcome.add(written.inserted, written.updated, written.deleted)
         self._count(prepared.page)

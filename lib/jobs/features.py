@@ -178,8 +178,13 @@ async def carry_out_features(
     except BackfillError as error:
         report.error = error
     audit = report.audit()
-    if not isinstance(report.error, DatabaseError):
+    if isinstance(report.error, DatabaseError):
+        return audit
+    try:
         await tools.store.finish_run(report.run_id, run_end(report, audit))
+    except DatabaseError as error:
+        report.error = error
+        return report.audit()
     return audit
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from lib.audit import Audit, Completeness, Config, Requests, RunFacts, build_audit, requests, timing
 from lib.clock import Clock, to_ms
 from lib.concurrency import run_bounded
-from lib.errors import BackfillError, DatabaseError, HorizonExceeded, UsageError
+from lib.errors import BackfillError, DatabaseError, HorizonExceeded, LockHeld, UsageError
 from lib.jobs.action_outcome import ActionsOutcome
 from lib.jobs.actions import Asking, plan_actions, refresh_actions
 from lib.jobs.gaps import GapReport, Scope, fill
@@ -214,7 +214,7 @@ async def carry_out(
     *gap_retries*: rounds over what is missing afterwards; None looks for no gaps. *fetch* False: only those.
     *actions*: bring splits and dividends up to date, once a day, when the bars that show them are there.
     What ends the run early (a signal, a refused key, the database) is noted in *report*, not raised.
-    Raises UsageError only.
+    Raises UsageError, and LockHeld if another run took the run lock when the database was away.
     """
     try:
         await toolkit.store.start_run(report.run_id, report.script, report.started_at, arguments)
@@ -231,13 +231,18 @@ async def carry_out(
             await refresh_actions(toolkit, instruments, report.actions, Asking.DAILY)
     except asyncio.CancelledError:
         report.interrupted = True
-    except UsageError:
+    except (UsageError, LockHeld):
         raise
     except BackfillError as error:
         report.error = error
     audit = report.audit(toolkit)
-    if not isinstance(report.error, DatabaseError):
+    if isinstance(report.error, DatabaseError):
+        return audit
+    try:
         await toolkit.store.finish_run(report.run_id, run_end(report, audit), fetching=True)
+    except DatabaseError as error:
+        report.error = error
+        return report.audit(toolkit)
     return audit
 
 

@@ -16,6 +16,7 @@ from lib.clock import from_ms, to_ms
 from lib.store.adjusted import write_eras
 from lib.store.features import mark_stale
 from lib.store.locks import lock_series
+from lib.store.outage import Outage, outlasting
 from lib.timeframe import Timeframe
 from lib.zones import NEW_YORK, local_date, midnight_ms
 
@@ -139,11 +140,15 @@ def _table(kind: type[E]) -> _Table[E]:
     return tables[kind]
 
 
+@outlasting
 class ActionStore:
     """Reads and writes of the corporate actions. *connecting*: gives a connection for a block."""
 
-    def __init__(self, connecting: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]]) -> None:
+    def __init__(
+        self, connecting: Callable[[], AbstractAsyncContextManager[asyncpg.Connection]], outage: Outage
+    ) -> None:
         self._connecting = connecting
+        self._outage = outage
 
     async def checks(self, kind: type[E], symbols: Sequence[str]) -> dict[str, Check]:
         """When the vendor was last asked; without the symbols never asked about."""

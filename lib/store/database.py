@@ -1,19 +1,20 @@
-"""The way to PostgreSQL: connections, and the one place where the driver's errors become ours."""
+"""The way to PostgreSQL: connections."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import cast
 
 import asyncpg
 from asyncpg.types import ServerVersion
 
 from lib.clock import Clock, SystemClock
-from lib.errors import DatabaseError, DatabaseUnreachable, UsageError
+from lib.errors import DatabaseAway, DatabaseError, UsageError
 from lib.settings import Settings, without_password
+from lib.store.failures import FOREIGN, translated
 from lib.store.migrations import apply_migrations
-from lib.store.server import embedded_server_async
+from lib.store.outage import PATIENCE_SECONDS, Outage
+from lib.store.server import serving
 
 POOL_SIZE = 8  # and one for the run lock: the toolkit promises at most 10
 OLDEST_SERVER = 16
@@ -21,48 +22,48 @@ CONNECT_SECONDS = 15.0
 STARTING_SECONDS = 60.0
 STARTING_POLL_SECONDS = 0.25
 CLOSE_SECONDS = 10.0
+# A connection that died without a word is noticed by this: far longer than any statement of ours takes.
+STATEMENT_SECONDS = 600.0
 
 APPLICATION_NAME = "market-backfill"
-SESSION = {"TimeZone": "UTC", "jit": "off"}
-
-# SQLSTATE: broken connection, wrong role or password, no such database, too many clients, shut down.
-_UNREACHABLE = ("08", "28", "3D000", "53300", "57P")
-
-# How the driver tells that a connection ended while nobody was looking; there is no class for it.
-_CLOSED = re.compile("(connection|pool) is clos|released back to the pool")
-
-# InternalClientError: a connection that is being closed by the server is asked before the driver knows.
-_LOST = (OSError, asyncpg.InternalClientError)
-
-_FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, *_LOST)
-
-
-@contextmanager
-def translated(name: str) -> Iterator[None]:
-    """Raise what the driver raises as DatabaseUnreachable or DatabaseError about the database *name*."""
-    try:
-        yield
-    except _FOREIGN as exc:
-        raise _ours(exc, name) from exc
-
-
-def _ours(exc: Exception, name: str) -> DatabaseError:
-    text, state = str(exc) or type(exc).__name__, getattr(exc, "sqlstate", None) or ""
-    if isinstance(exc, TimeoutError):
-        return DatabaseUnreachable(f"no answer in time from the database {name}")
-    if isinstance(exc, _LOST) or state.startswith(_UNREACHABLE) or _CLOSED.search(text):
-        return DatabaseUnreachable(f"no connection to the database {name}: {text}")
-    return DatabaseError(f"the database {name} answered: {text}" + (f" ({state})" if state else ""))
+SESSION = {
+    "TimeZone": "UTC",
+    "jit": "off",
+    # A host that vanished must not keep its locks: over TCP the server notices within a minute.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
 
 
 class Database:
-    """An open database. Everything raised by its methods and in their blocks is already ours."""
+    """An open database. Everything raised by its methods and in their blocks is already ours.
 
-    def __init__(self, pool: asyncpg.Pool, url: str, name: str, clock: Clock) -> None:
+    *revive* is awaited when the server was away: it may start it again.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        url: str,
+        name: str,
+        clock: Clock,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        revive: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._pool = pool
         self._url = url
         self._clock = clock
+        self._revive = revive
         self.name = name
+        self.outage = Outage(name, clock, patience_seconds, self._recover)
+
+    async def _recover(self) -> None:
+        if self._revive:
+            await self._revive()
+        # Connections that lie idle may be dead as well: each is replaced when it is next asked for.
+        await self._pool.expire_connections()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -90,31 +91,48 @@ async def open_database(settings: Settings, *, clock: Clock | None = None) -> As
 
     Raises DatabaseUnreachable, EmbeddedServerFailed, MigrationFailed, DatabaseError.
     """
+    patience = settings.database_patience_seconds
     if settings.database_url is not None:
-        async with open_url(settings.database_url, clock=clock) as database:
+        async with open_url(settings.database_url, clock=clock, patience_seconds=patience) as database:
             yield database
         return
     async with (
-        embedded_server_async(settings.home) as url,
-        open_url(url, name=settings.database_name, clock=clock) as database,
+        serving(settings.home) as (url, revive),
+        open_url(
+            url, name=settings.database_name, clock=clock, patience_seconds=patience, revive=revive
+        ) as database,
     ):
         yield database
 
 
 @asynccontextmanager
 async def open_url(
-    url: str, *, name: str | None = None, clock: Clock | None = None, oldest: int = OLDEST_SERVER
+    url: str,
+    *,
+    name: str | None = None,
+    clock: Clock | None = None,
+    oldest: int = OLDEST_SERVER,
+    patience_seconds: float = PATIENCE_SECONDS,
+    revive: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Database]:
-    """The database at *url*, with its schema up to date. *name*: how messages call it."""
+    """The database at *url*, with its schema up to date. *name*: how messages call it.
+
+    *patience_seconds*: how long one that goes away, once open, is waited for; *revive* may start it again.
+    """
     clock = clock or SystemClock()
     name = name or _shown(url)
     await _prepare(url, name, clock, oldest)
     with translated(name):
         pool = await asyncpg.create_pool(
-            url, min_size=1, max_size=POOL_SIZE, timeout=CONNECT_SECONDS, server_settings=_session({})
+            url,
+            min_size=1,
+            max_size=POOL_SIZE,
+            timeout=CONNECT_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
+            server_settings=_session({}),
         )
     try:
-        yield Database(pool, url, name, clock)
+        yield Database(pool, url, name, clock, patience_seconds=patience_seconds, revive=revive)
     finally:
         await _close(pool)
 
@@ -136,7 +154,7 @@ async def connect(
         try:
             with translated(name):
                 return await _connect_once(url, session or {})
-        except DatabaseUnreachable as error:
+        except DatabaseAway as error:
             starting = isinstance(error.__cause__, asyncpg.CannotConnectNowError)
             if not starting or clock.monotonic() >= deadline:
                 raise
@@ -182,7 +200,7 @@ async def _close(what: "asyncpg.Pool | asyncpg.Connection") -> None:
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await what.close()
-    except _FOREIGN:
+    except FOREIGN:
         what.terminate()
 
 

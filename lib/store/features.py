@@ -25,6 +25,7 @@ from lib.store.bars import Series, bars_of_arrays, copy_bars, merged
 from lib.store.database import Database
 from lib.store.feature_rows import FeaturesWritten, Page, read_rows, write_rows
 from lib.store.locks import lock_series
+from lib.store.outage import outlasting
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 
@@ -166,11 +167,17 @@ class SeriesFeatures:
         )
 
 
+@outlasting
 class FeatureStore:
-    """What the features job reads and writes of one database."""
+    """What the features job reads and writes of one database.
+
+    *outlast* does work again that an outage broke off: what is done in ``writing`` and ``reading`` is not.
+    """
 
     def __init__(self, database: Database) -> None:
         self._connection = database.connection
+        self._outage = database.outage
+        self.outlast = database.outage.outlast
 
     @asynccontextmanager
     async def writing(self, series: Series, moment: datetime) -> AsyncIterator[SeriesFeatures]:

@@ -1,5 +1,6 @@
 """Locks in the database: one run at a time, one writer of a series at a time."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -10,7 +11,8 @@ import asyncpg
 from lib import sql
 from lib.clock import Clock, SystemClock
 from lib.errors import LockHeld
-from lib.store.database import Database, translated
+from lib.store.database import Database
+from lib.store.failures import translated
 from lib.timeframe import Timeframe
 
 PATIENCE_SECONDS = 10.0
@@ -27,6 +29,17 @@ class RunLock:
         self._clock = clock
         self._patience_seconds = patience_seconds
         self._connection: asyncpg.Connection | None = None
+        self._backend_pid = 0
+        self._asking = asyncio.Lock()
+
+    async def guard(self, was_away: bool) -> None:
+        """Raises LockHeld if another run has the lock now: a run that lost it and cannot get it back stops.
+
+        The server is asked only if it *was_away* or our connection is known to have ended.
+        """
+        if was_away or self._connection is None or self._connection.is_closed():
+            async with self._asking:
+                await self.ensure()
 
     async def is_held(self) -> bool:
         """Whether the server, asked now, still says that it is ours."""
@@ -49,10 +62,17 @@ class RunLock:
         self._connection = await self._database.connect_alone(holder_name())
         try:
             with translated(self._database.name):
+                await self._end_lost(self._connection)
                 await self._wait(self._connection)
+                self._backend_pid = self._connection.get_server_pid()
         except BaseException:
             self.give_up()
             raise
+
+    async def _end_lost(self, connection: asyncpg.Connection) -> None:
+        """The session we held the lock with may not have noticed yet that we are gone."""
+        if self._backend_pid:
+            await connection.execute(sql.load("end_run_lock"), self._backend_pid)
 
     async def _wait(self, connection: asyncpg.Connection) -> None:
         deadline = self._clock.monotonic() + self._patience_seconds
@@ -84,13 +104,16 @@ async def run_lock(
 ) -> AsyncIterator[RunLock]:
     """Be the only run on *database* for the block.
 
-    A killed run's lock can outlive it by some seconds, hence *patience_seconds*. Raises LockHeld.
+    A killed run's lock can outlive it by some seconds, hence *patience_seconds*. Should the lock be lost, all
+    work of *database* waits until it is taken again. Raises LockHeld.
     """
     lock = RunLock(database, clock or SystemClock(), patience_seconds)
     await lock.take()
+    database.outage.guard = lock.guard
     try:
         yield lock
     finally:
+        database.outage.guard = None
         await lock.release()
 
 

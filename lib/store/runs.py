@@ -48,7 +48,7 @@ async def finish_run(
     """
     figures = figures_of(end.audit)
     async with connection.transaction():
-        await connection.execute(
+        done = await connection.execute(
             sql.load("finish_run"),
             run_id,
             end.finished_at,
@@ -64,6 +64,8 @@ async def finish_run(
             json.dumps(end.audit["summary"]),
             json.dumps(end.audit),
         )
+        if done == "UPDATE 0":
+            return  # it was recorded before: the answer to that COMMIT was lost
         await _write_results(connection, run_id, results_of(end.audit))
         if fetching:
             await _note_attempts(connection, end)

@@ -13,9 +13,10 @@ import logging
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from lib.errors import EmbeddedServerFailed
 from lib.store.binaries import NEWEST
@@ -28,6 +29,8 @@ START_SECONDS = 900.0  # crash recovery replays up to max_wal_size
 STOP_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -48,21 +51,39 @@ def embedded_server(home: Path, *, version: int = NEWEST, durable: bool = True) 
 @asynccontextmanager
 async def embedded_server_async(home: Path, *, version: int = NEWEST) -> AsyncIterator[str]:
     """As ``embedded_server``, without holding up the event loop: a start may be a long recovery."""
-    loop = asyncio.get_running_loop()
+    async with serving(home, version=version) as (url, _):
+        yield url
+
+
+@asynccontextmanager
+async def serving(
+    home: Path, *, version: int = NEWEST
+) -> AsyncIterator[tuple[str, Callable[[], Awaitable[None]]]]:
+    """As ``embedded_server_async``, and how to start the server again should it have been killed."""
     server = EmbeddedServer(home, version=version)
-    entering = loop.run_in_executor(None, server.enter)
+    one_at_a_time = asyncio.Lock()
     try:
-        url = await asyncio.shield(entering)
+        url = await _apart(server, server.enter)
+
+        async def revive() -> None:
+            async with one_at_a_time:
+                await _apart(server, server.ensure)
+
+        yield url, revive
+    finally:
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, server.leave))
+
+
+async def _apart(server: "EmbeddedServer", work: Callable[[], T]) -> T:
+    """*work* of *server* in a thread, which is waited for to the end even if we are cancelled."""
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
     except asyncio.CancelledError:
         server.abandon()
         with suppress(EmbeddedServerFailed):
-            await entering
-            server.leave()
+            await running
         raise
-    try:
-        yield url
-    finally:
-        await asyncio.shield(loop.run_in_executor(None, server.leave))
 
 
 class EmbeddedServer:
@@ -89,6 +110,13 @@ class EmbeddedServer:
                     raise
             self._share = cluster, holding
             return cluster.url
+
+    def ensure(self) -> None:
+        """Start the server again unless it runs, once entered. Raises EmbeddedServerFailed."""
+        if self._share is not None:
+            cluster = self._share[0]
+            with _named_failures(self._room), self._start_lock(cluster) as start_lock:
+                self._ensure_running(cluster, start_lock)
 
     def leave(self) -> None:
         """Stop the server if nobody else uses it. A server that does not stop is left to the next script."""

@@ -21,12 +21,14 @@ from lib.store.actions import ActionStore
 from lib.store.answers import Answer
 from lib.store.bars import Series, Written
 from lib.store.database import Database
+from lib.store.outage import outlasting
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 
 WRITERS = 2  # measured: two connections write 1.4 times as fast as one, three slower than two (speed.md 1.5)
 
 
+@outlasting
 class Store:
     """Reads and writes of one database. *busy* is the time at least one of them was under way.
 
@@ -35,10 +37,11 @@ class Store:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._outage = database.outage
         self._writers = asyncio.Semaphore(WRITERS)
         self._series: defaultdict[tuple[str, Timeframe], asyncio.Lock] = defaultdict(asyncio.Lock)
         self.busy = Busy(clock)
-        self.actions = ActionStore(self._connection)
+        self.actions = ActionStore(self._connection, database.outage)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:

@@ -14,7 +14,8 @@ from lib import sql
 from lib.clock import ScaledClock
 from lib.errors import DatabaseError, DatabaseUnreachable, UsageError
 from lib.settings import Settings
-from lib.store.database import OLDEST_SERVER, POOL_SIZE, open_database, open_url, translated
+from lib.store.database import OLDEST_SERVER, POOL_SIZE, open_database, open_url
+from lib.store.failures import translated
 from lib.store.server import embedded_server_async
 
 PASSWORD = "s3cret"
