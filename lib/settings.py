@@ -103,7 +103,7 @@ def load_settings(
         alert_webhook=Secret(_webhook(values.get("ALERT_WEBHOOK_URL", ""))),
         smtp_user=values.get("ALERT_SMTP_USER", ""),
         smtp_password=Secret(values.get("ALERT_SMTP_PASSWORD", "")),
-        database_patience_seconds=_seconds(values, "BACKFILL_DATABASE_PATIENCE", 300.0),
+        database_patience_seconds=_seconds(values.get("BACKFILL_DATABASE_PATIENCE", "300")),
     )
 
 
@@ -123,13 +123,13 @@ def _home(values: Mapping[str, str]) -> Path:
     return ROOT_HOME if os.geteuid() == 0 else Path("~/.local/share/market-backfill").expanduser()
 
 
-def _seconds(values: Mapping[str, str], name: str, default: float) -> float:
+def _seconds(text: str) -> float:
     try:
-        seconds = float(values.get(name, default))
+        seconds = float(text)
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise UsageError(f"{name} is {values[name]!r}, not a number of seconds", hint=f"{name}={default:.0f}")
+        raise UsageError(f"{text!r} is no number of seconds", hint="BACKFILL_DATABASE_PATIENCE=300")
     return seconds
 
 

@@ -14,11 +14,13 @@ from typer.testing import CliRunner
 
 from lib.actions import Dividend, Split
 from lib.bars import NO_TRADES, Bars
+from lib.clock import SystemClock
 from lib.commands.export import app
 from lib.errors import SymbolUnknown, UsageError
 from lib.jobs.frame import read_bars
 from lib.store.actions import ActionStore, Listed
 from lib.store.bars import VENDOR, Series, write_bars
+from lib.store.outage import Outage
 from lib.store.reading import PAGE_BARS
 from lib.timeframe import MINUTE_MS, Timeframe
 from lib.zones import NEW_YORK, midnight_ms
@@ -65,7 +67,7 @@ async def filled(database_url):
 
         async def __aexit__(self, *error): ...
 
-    store = ActionStore(Connecting)
+    store = ActionStore(Connecting, Outage("test", SystemClock(), 0))
     split = Split("S1", "KO", SPLIT_DAY, Decimal(1), Decimal(2))
     await store.write(Listed(Split, ["KO"], None, [split]), now)
     await store.write(Listed(Dividend, ["KO"], None, [Dividend("D1", "KO", EX_DAY, Decimal("0.5"))]), now)
