@@ -23,7 +23,7 @@ class Proxy:
         self.bytes_per_second = 0
         self.swallow_commit = False
         self.refusing = False
-        self.cuts = 0
+        self.broken = 0
         self.swallowed = 0
         self.port = 0
 
@@ -38,13 +38,11 @@ class Proxy:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def cut(self) -> int:
-        """Break all connections off; how many there were."""
-        self.cuts += 1
-        broken = len(self._writers) // 2
+    def cut(self) -> None:
+        """Break all connections off."""
+        self.broken += len(self._writers) // 2
         for writer in self._writers:
             writer.transport.abort()
-        return broken
 
     async def _serve(self, reader, writer):
         task = asyncio.current_task()
