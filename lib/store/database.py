@@ -11,7 +11,7 @@ from asyncpg.types import ServerVersion
 from lib.clock import Clock, SystemClock
 from lib.errors import DatabaseAway, DatabaseError, UsageError
 from lib.settings import Settings, without_password
-from lib.store.failures import FOREIGN, translated
+from lib.store.failures import FOREIGN, LOST, translated
 from lib.store.migrations import apply_migrations
 from lib.store.outage import PATIENCE_SECONDS, Outage
 from lib.store.server import serving
@@ -69,13 +69,14 @@ class Database:
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection of the pool for the block; waits until one is free.
 
-        A cancelled block drops it: a COPY that was cut off would leave it in the middle of the protocol.
+        A cancelled block drops it: a COPY that was cut off would leave it in the middle of the protocol. So does
+        what the driver itself says: a connection that ended may look as if it were still at work.
         """
         with translated(self.name):
             async with self._pool.acquire(timeout=None) as connection:
                 try:
                     yield cast(asyncpg.Connection, connection)
-                except asyncio.CancelledError:
+                except (asyncio.CancelledError, asyncpg.InterfaceError, *LOST):
                     connection.terminate()
                     raise
 

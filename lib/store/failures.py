@@ -24,8 +24,9 @@ _HINTS = {
     "42501": "the role needs the right to read and write the toolkit's tables",
 }
 
-# How the driver tells that a connection ended while nobody was looking; there is no class for it.
-_CLOSED = re.compile("(connection|pool) (is|was) clos|released back to the pool")
+# How the driver tells that a connection ended while nobody was looking; there is no class for it. One that ended
+# in mid-COPY seems to be at work still.
+_CLOSED = re.compile("(connection|pool) (is|was) clos|released back to the pool|operation is in progress")
 
 # InternalClientError: a connection that is being closed by the server is asked before the driver knows.
 LOST = (OSError, asyncpg.InternalClientError)

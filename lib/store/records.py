@@ -7,15 +7,18 @@ from typing import Any
 from lib import sql
 from lib.store import gaps, runs, symbols
 from lib.store.database import Database
+from lib.store.outage import outlasting
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 
 
+@outlasting
 class Records:
     """Reads of one database; each question by indexes, none looks at bars or audited counts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._outage = database.outage
 
     async def runs(
         self,
