@@ -95,6 +95,14 @@ def adjusted(pages: Pages = 10, pairs: Pairs = 9, as_json: AsJson = False) -> No
     _measure("adjusted bars", lambda: measure(pages, pairs), as_json)
 
 
+@app.command()
+def sharing(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Two processes and one key: one limit, of which one that is killed leaves all; two minutes and a half."""
+    from benchmarks.sharing import measure
+
+    _measure("sharing", lambda: measure(database_url), as_json)
+
+
 @app.command(name="all")
 def everything(as_json: AsJson = False) -> None:
     """The write path, memory and pacing, as ``make bench`` does; some six minutes."""

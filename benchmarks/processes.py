@@ -80,6 +80,20 @@ async def run_python(*arguments: str, **settings: str) -> Finished:
     return Finished(stdout.decode(), **document)
 
 
+@asynccontextmanager
+async def running_python(*arguments: str, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """``python *arguments*`` as ``run_python`` starts it, for the block; killed at its end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *arguments), cwd=ROOT, env=environment(**settings), stdin=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
 def environment(**settings: str) -> dict[str, str]:
     """What a script needs, and *settings*: what the developer has set must not change a measurement."""
     needed = {"PATH": os.defpath, "HOME": str(Path.home()), "LANG": "C.UTF-8", "POLYGON_API_KEY": DEFAULT_KEY}
