@@ -7,6 +7,7 @@ vendor       the vendor's words: client, pages, error answers; the emulator that
 store        PostgreSQL: embedded server, schema, COPY, ledger, locks
 notify       where alerts go: webhook, mail
 alerts       what deserves to wake somebody, and what each channel has been told
+metrics      the figures of a database in the format of Prometheus
 page         matrix and calendars of a run as one HTML file
 audit        the JSON document of a run
 entitlement  what the plan turned out not to include

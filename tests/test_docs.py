@@ -307,7 +307,8 @@ async def test_the_quickstart_runs(checkout, tmp_path):
 
     assert "complete: 2 of 2 symbols done" in outputs[0]
     assert re.search(r"AAPL +\| 1m +\| +\d+", outputs[1])
-    assert "'succeeded': 1" in outputs[2]
+    assert "0 2 * * * cd " in outputs[2] and "OnCalendar=*-*-* 02:00:00 UTC" in outputs[2]
+    assert "'succeeded': 1" in outputs[-1]
 
 
 async def test_the_queries_shown_are_understood(database):

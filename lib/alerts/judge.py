@@ -70,12 +70,12 @@ class RunSeen:
 
 @dataclass(frozen=True, slots=True)
 class SeriesSeen:
-    """How fresh a series is. *grade*: fresh, aging, stale, older or missing."""
+    """How fresh a series is. *age*: in market time; None: it has no bar, which is *missing* if one was due."""
 
     symbol: str
     timeframe: Timeframe
-    grade: str
-    newest: datetime | None
+    age: timedelta | None
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +182,22 @@ def _rate_limit(runs: Sequence[RunSeen], rules: Rules) -> Iterator[Condition]:
 
 
 def _freshness(series: Sequence[SeriesSeen], rules: Rules) -> Iterator[Condition]:
-    """One condition a symbol, of its worst grade: what is late in one timeframe is late in those made of it."""
-    worth = {grade: getattr(rules.freshness, grade) for grade in ("aging", "stale", "older", "missing")}
-    by_symbol: dict[str, list[tuple[Severity, SeriesSeen]]] = {}
+    """One condition a symbol: what is late in one timeframe is late in those made of it."""
+    by_symbol: dict[str, list[SeriesSeen]] = {}
     for one in series:
-        if (severity := worth.get(one.grade, "off")) != "off":
-            by_symbol.setdefault(one.symbol, []).append((Severity(severity), one))
-    for symbol, late in by_symbol.items():
-        severity = max((severity for severity, _ in late), key=lambda s: s.rank)
-        text = f"{symbol}: " + ", ".join(f"{one.timeframe} {one.grade}" for _, one in late)
-        newest = max((one.newest for _, one in late if one.newest), default=None)
-        text += f"; newest bar {newest:%Y-%m-%d %H:%M} UTC" if newest else "; no bar at all"
-        yield Condition(Rule.FRESHNESS, symbol, severity, text)
+        by_symbol.setdefault(one.symbol, []).append(one)
+    for symbol, own in by_symbol.items():
+        if (late := _late(symbol, own, rules)) is not None:
+            yield late
+
+
+def _late(symbol: str, own: Sequence[SeriesSeen], rules: Rules) -> Condition | None:
+    hours = max((one.age.total_seconds() / 3600 for one in own if one.age is not None), default=0.0)
+    if hours >= rules.freshness.warning_hours:
+        severity = Severity.CRITICAL if hours >= rules.freshness.critical_hours else Severity.WARNING
+        return Condition(Rule.FRESHNESS, symbol, severity, f"{symbol}: {hours:.0f} h of market time behind")
+    without = [str(one.timeframe) for one in own if one.missing]
+    if without and rules.freshness.missing != "off":
+        text = f"{symbol}: no bars of {', '.join(without)}"
+        return Condition(Rule.FRESHNESS, symbol, Severity(rules.freshness.missing), text)
+    return None

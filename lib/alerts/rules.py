@@ -46,12 +46,11 @@ class RateLimitRule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FreshnessRule(Struct, frozen=True, forbid_unknown_fields=True):
-    """What each grade of ``backfill_status.py freshness`` is worth."""
+    """The age of a series in hours of market time, at least; *missing*: what one without bars is worth."""
 
-    aging: Threshold = "off"
-    stale: Threshold = "warning"
-    older: Threshold = "critical"
-    missing: Threshold = "critical"
+    warning_hours: Annotated[float, Meta(ge=0)] = 24.0
+    critical_hours: Annotated[float, Meta(ge=0)] = 72.0
+    missing: Threshold = "warning"
 
 
 class Mail(Struct, frozen=True, forbid_unknown_fields=True, rename={"sender": "from"}):
@@ -91,8 +90,16 @@ def read_rules(path: Path | None) -> Rules:
         raise AlertRulesInvalid(f"the alert rules {path} are not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise AlertRulesInvalid(f"the alert rules {path}: {_problem(error)}") from error
-    if rules.gap.critical_days < rules.gap.warning_days:
-        raise AlertRulesInvalid(f"the alert rules {path}: gap.critical_days lies below gap.warning_days")
+    for low, high, less in (
+        (rules.gap.warning_days, rules.gap.critical_days, "gap.critical_days lies below gap.warning_days"),
+        (
+            rules.freshness.warning_hours,
+            rules.freshness.critical_hours,
+            "freshness.critical_hours lies below freshness.warning_hours",
+        ),
+    ):
+        if high < low:
+            raise AlertRulesInvalid(f"the alert rules {path}: {less}")
     return rules
 
 

@@ -21,6 +21,7 @@ def actions(
     max_attempts: options.MaxAttempts = 5,
     max_requests: options.MaxRequests = None,
     alert: options.Alert = False,
+    metrics_file: options.MetricsFile = None,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
     as_json: options.AsJson = False,
@@ -52,7 +53,7 @@ def actions(
             terms=options.parse_terms(rate_limit, None, max_attempts, max_requests, demo=demo),
             demo=demo,
             database_url=database_url,
-            after=Wanted(alert),
+            after=Wanted(alert, metrics_file),
             arguments=options.as_texts(arguments),
         )
         return await execute(job, out)

@@ -3,7 +3,7 @@
 Nothing of it changes the exit status of the run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from lib.alerts import Rules, Severity, read_rules
+from lib.audit import check_output_path, write_file
 from lib.clock import Clock, SystemClock
 from lib.commands.running import Output, told
 from lib.errors import BackfillError, DatabaseError
 from lib.jobs.alerts import Delivery, Watch, watch
+from lib.jobs.metrics import read_metrics
 from lib.jobs.outage import tell_outage, tell_recovery
 from lib.notify import Channel, channels
 from lib.notify.outage import OutageNote
@@ -24,13 +26,15 @@ from lib.store.database import open_database
 ROOT = Path(__file__).resolve().parents[2]
 RULES_FILE = "alerts.toml"
 OUTAGE_FILE = "database-outage"
+METRICS_OPTION = "--metrics-file"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """As typed: ``--alert``."""
+    """As typed: ``--alert``, ``--metrics-file``."""
 
     alert: bool = False
+    metrics_file: Path | None = None
 
 
 NOTHING = Wanted()
@@ -51,24 +55,43 @@ class AfterRun:
 
     settings: Settings
     alerting: Alerting | None = None
+    metrics_file: Path | None = None
 
     async def __call__(self, output: Output) -> None:
         """Never raises what went wrong in it: the run is over."""
-        if self.alerting is None:
-            return
+        if self.metrics_file is not None:
+            await self._warned("no metrics", self._metrics(self.metrics_file), output)
+        if self.alerting is not None:
+            await self._warned("no alert", self._alert(self.alerting, output), output)
+
+    async def _warned(self, what: str, work: Awaitable[None], output: Output) -> None:
         try:
-            seen = await look_and_tell(self.alerting, self.settings, SystemClock())
+            await work
         except BackfillError as error:
-            output.warning(f"no alert could be given: {error}", error.hint)
-            return
+            output.warning(f"{what} could be given: {error}", error.hint)
+
+    async def _metrics(self, path: Path) -> None:
+        await write_metrics(path, self.settings, SystemClock())
+
+    async def _alert(self, alerting: Alerting, output: Output) -> None:
+        seen = await look_and_tell(alerting, self.settings, SystemClock())
         show(output.console(always=True), seen)
         for delivery in seen.deliveries:
             report(delivery, output)
 
 
 def after_run(wanted: Wanted, settings: Settings) -> AfterRun:
-    """What is *wanted* after a run on the database of *settings*. Raises AlertRulesInvalid."""
-    return AfterRun(settings, alerting_of(settings) if wanted.alert else None)
+    """What is *wanted* after a run on the database of *settings*. Raises UsageError, AlertRulesInvalid."""
+    if wanted.metrics_file is not None:
+        check_output_path(wanted.metrics_file, METRICS_OPTION)
+    return AfterRun(settings, alerting_of(settings) if wanted.alert else None, wanted.metrics_file)
+
+
+async def write_metrics(path: Path, settings: Settings, clock: Clock) -> None:
+    """Replace *path* by the figures of the database. Raises DatabaseError, UsageError."""
+    async with open_database(settings, clock=clock) as database:
+        text = await read_metrics(database, clock)
+    write_file(path, text, METRICS_OPTION)
 
 
 def alerting_of(settings: Settings) -> Alerting:

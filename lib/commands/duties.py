@@ -1,11 +1,13 @@
 """What ``backfill_status.py`` does beside showing: tell, leave figures, print schedules, tidy up, check."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lib.commands import options
 from lib.commands.running import Output, run
+from lib.errors import UsageError
 
 app = typer.Typer()
 
@@ -37,5 +39,61 @@ def alert(
 
         place = Place(out, database_url, demo)
         return await (send_test(place) if test else tell(place))
+
+    run(main, out)
+
+
+@app.command()
+def metrics(
+    metrics_file: options.MetricsFile = None,
+    demo: options.Demo = False,
+    database_url: options.DatabaseUrl = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
+) -> None:
+    """Print the figures of the database in the text format of Prometheus, or leave them in a file.
+
+    Example: python scripts/backfill_status.py metrics --metrics-file /var/lib/node_exporter/market_backfill.prom
+
+    Exit status: 0 written, 2 usage, 10 database unreachable, 130 or 143 interrupted.
+    """
+    out = Output(quiet=quiet, verbose=verbose, log_file=log_file)
+
+    async def main() -> int:
+        from lib.commands.status_metrics import show_metrics
+        from lib.commands.status_reading import Place
+
+        return await show_metrics(Place(out, database_url, demo), metrics_file)
+
+    run(main, out)
+
+
+@app.command()
+def cron(
+    systemd: Annotated[bool, typer.Option("--systemd", help="As systemd services and timers.")] = False,
+    logrotate: Annotated[bool, typer.Option("--logrotate", help="The rotation of the logs.")] = False,
+    with_alert: Annotated[bool, typer.Option("--alert/--no-alert", help="Each line with --alert.")] = True,
+    metrics_file: options.MetricsFile = None,
+    write_to: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the files there instead of printing them.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print the nightly schedule of this checkout: as a crontab, as systemd units, or the rotation of its logs.
+
+    Example: python scripts/backfill_status.py cron --systemd --write-to /etc/systemd/system
+
+    Exit status: 0 printed, 2 usage.
+    """
+    out = Output(as_json)
+
+    async def main() -> int:
+        from lib.commands.status_cron import print_schedule
+
+        if systemd and logrotate:
+            raise UsageError("--systemd and --logrotate exclude each other")
+        form = "systemd" if systemd else "logrotate" if logrotate else "cron"
+        return print_schedule(out, form, alert=with_alert, metrics=metrics_file, write_to=write_to)
 
     run(main, out)

@@ -38,6 +38,7 @@ def features(
     ] = False,
     output: Annotated[Path, typer.Option(metavar="PATH", help="The audit, a JSON file.")] = DEFAULT_AUDIT,
     alert: options.Alert = False,
+    metrics_file: options.MetricsFile = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="On the database of the demo, BACKFILL_HOME/demo.")
     ] = False,
@@ -82,7 +83,7 @@ def features(
             audit_path=output,
             demo=demo,
             database_url=database_url,
-            after=Wanted(alert),
+            after=Wanted(alert, metrics_file),
             arguments=options.as_texts(arguments),
         )
         return await execute(job, out)

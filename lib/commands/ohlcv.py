@@ -34,6 +34,7 @@ def backfill(
     recheck: options.Recheck = False,
     dry_run: options.DryRun = False,
     alert: options.Alert = False,
+    metrics_file: options.MetricsFile = None,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
     as_json: options.AsJson = False,
@@ -68,7 +69,7 @@ def backfill(
             dry_run=dry_run,
             demo=demo,
             database_url=database_url,
-            after=Wanted(alert),
+            after=Wanted(alert, metrics_file),
             arguments=options.as_texts(arguments),
         )
         return await execute(job, out)

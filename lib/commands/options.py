@@ -79,6 +79,12 @@ Demo = Annotated[
 Alert = Annotated[
     bool, typer.Option("--alert", help="Afterwards tell what holds by webhook and mail, once per condition.")
 ]
+MetricsFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH", help="Leave figures for Prometheus there (node exporter's textfile collector)."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One machine-readable result on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say only what went wrong.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lib.alerts import Condition, Notice, Rules, Severity, Situation, judge, notices
+from lib.alerts import Condition, Notice, Rules, SeriesSeen, Severity, Situation, judge, notices
 from lib.clock import Clock
 from lib.errors import DeliveryFailed, DeliveryRefused
+from lib.freshness import Freshness
+from lib.jobs.status import SeriesState, stored_series
 from lib.notify import Channel, Message, compose
 from lib.retry import RetryPolicy, repeat
 from lib.store.alerts import AlertStore
@@ -41,16 +43,21 @@ async def watch(database: Database, rules: Rules, channels: Sequence[Channel], c
 
     Raises DatabaseError only.
     """
+    series = await stored_series(database, clock)
     async with AlertStore.alone(database) as store:
-        conditions = judge(await _situation(store, clock), rules)
+        conditions = judge(await _situation(store, series, clock), rules)
         await store.write(conditions, clock.now())
         deliveries = [await _tell(store, channel, database.name, clock) for channel in channels]
     return Watch(conditions, deliveries)
 
 
-async def _situation(store: AlertStore, clock: Clock) -> Situation:
+async def _situation(store: AlertStore, series: Sequence[SeriesState], clock: Clock) -> Situation:
     now = clock.now()
-    return Situation(now, await store.gaps(), await store.runs(now))
+    seen = [
+        SeriesSeen(s.instrument.symbol, s.timeframe, s.aged.age, s.aged.freshness is Freshness.MISSING)
+        for s in series
+    ]
+    return Situation(now, await store.gaps(), await store.runs(now), seen)
 
 
 async def _tell(store: AlertStore, channel: Channel, database: str, clock: Clock) -> Delivery:

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lib.clock import Clock
 from lib.freshness import Aged, DueClock, Freshness, Held
 from lib.gaps import Cell, Matrix, Sign
 from lib.health import Facts, ScriptFacts
 from lib.jobs.run import FETCHING
 from lib.sessions import Plans, SessionTable, parse_plans
+from lib.store.database import Database
 from lib.store.records import Records
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
+from lib.wiring import calendars
 
 _SIGNS = {
     Freshness.MISSING: Sign.MISSING,
@@ -60,6 +63,16 @@ async def plans_in_use(records: Records, named: str | None) -> Plans:
     """The plans *named*, else those of the last run that fetched, else the default. Raises UsageError."""
     plan = named or await records.last_plan(FETCHING)
     return parse_plans(plan) if plan else Plans()
+
+
+async def stored_series(database: Database, clock: Clock) -> list[SeriesState]:
+    """The state now of each series of the active symbols, by the plans of the last run that fetched.
+
+    Raises HorizonExceeded, DatabaseError.
+    """
+    records = Records(database)
+    plans = await plans_in_use(records, None)
+    return await read_series(records, await calendars(database, clock), clock.now(), plans)
 
 
 async def read_series(

@@ -37,6 +37,11 @@ class Records:
         async with self._database.connection() as connection:
             return await runs.read_run_statistics(connection)
 
+    async def script_figures(self) -> list[tuple[Any, ...]]:
+        """What each script did last, and when it was last complete, by script."""
+        async with self._database.connection() as connection:
+            return [tuple(row) for row in await connection.fetch(sql.load("read_script_figures"))]
+
     async def open_gaps(
         self,
         symbols: Sequence[str] | None = None,

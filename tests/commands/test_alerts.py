@@ -23,7 +23,9 @@ NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
 
 
 @pytest.fixture
-async def vendor():
+async def vendor(database):
+    async with database.connection() as connection:
+        await connection.execute("UPDATE tracked_symbols SET active = symbol = 'AAPL', timeframes = '{1d}'")
     async with Emulator(SimulatedMarket()) as emulator:
         yield emulator
 
@@ -102,7 +104,8 @@ async def test_a_database_that_cannot_be_reached_is_told_once_and_its_return_too
 async def test_alert_ends_with_what_holds_as_a_monitor_reads_it(command, vendor, receiver):
     settings = {"POLYGON_BASE_URL": vendor.url, "ALERT_WEBHOOK_URL": receiver.url}
     alert = ("scripts/backfill_status.py", "alert")
-    assert (await command(*alert, **settings)).status == 0
+    fresh = await command(*alert, "--json")
+    assert (fresh.status, fresh.result["conditions"][0]["text"]) == (1, "AAPL: no bars of 1d")
 
     vendor.change(faults=DOWN)
     await command(*MASTER, "--max-attempts", "1", "--output", "audit.json", **settings)
@@ -110,9 +113,10 @@ async def test_alert_ends_with_what_holds_as_a_monitor_reads_it(command, vendor,
 
     assert ended.status == 2
     assert [(c["rule"], c["subject"], c["severity"]) for c in ended.result["conditions"]] == [
-        ("gap", "AAPL", "critical")
+        ("gap", "AAPL", "critical"),
+        ("freshness", "AAPL", "warning"),
     ]
-    assert ended.result["deliveries"] == [{"channel": "webhook", "alerts": 1, "error": None}]
+    assert ended.result["deliveries"] == [{"channel": "webhook", "alerts": 2, "error": None}]
     assert (await command(*alert, DATABASE_URL=NOWHERE)).status == 2
 
 

@@ -64,6 +64,9 @@ def week(workbench_of, jump_clock, receivers):
 
         async with Emulator(SimulatedMarket(), clock=clock) as emulator:
             workbench = workbench_of(emulator, clock)
+            await workbench.fetch(
+                "UPDATE tracked_symbols SET active = symbol IN ('AAPL', 'BTC'), timeframes = '{1d,1w}'"
+            )
             yield Week(workbench, clock, told)
 
     return begin
@@ -75,7 +78,7 @@ def summary(watched):
 
 async def test_a_week_is_told_condition_by_condition_once(week, receivers):
     webhook, mail = receivers
-    subjects = []
+    told = []
     async with week() as nights:
         # Tuesday: success.
         report, seen = await nights.night()
@@ -88,20 +91,18 @@ async def test_a_week_is_told_condition_by_condition_once(week, receivers):
         assert webhook.posted == []
 
         # Thursday to Saturday: nothing could be had; on the third day in a row somebody is woken.
-        for expected in (
-            [("gap", "AAPL", "warning")],
-            [("gap", "AAPL", "warning"), ("gap", "BTC", "warning")],
-            [
-                ("backfill", "master_backfill", "critical"),
-                ("gap", "AAPL", "warning"),
-                ("gap", "BTC", "warning"),
-            ],
+        expected = [("gap", "AAPL", "warning")]
+        for new in (
+            [],
+            [("freshness", "BTC", "warning"), ("gap", "BTC", "warning")],
+            [("backfill", "master_backfill", "critical"), ("freshness", "AAPL", "warning")],
         ):
             nights.next_day()
             report, seen = await nights.night(DOWN)
+            expected = sorted(expected + new)
             assert (report.status, summary(seen)) == ("failed", expected)
-            subjects.append(len(webhook.posted))
-        assert subjects == [1, 2, 3]
+            told.append(len(webhook.posted))
+        assert told == [1, 2, 3]
 
         # The same night once more, and the same state looked at again: told before.
         await nights.night(DOWN)
@@ -118,12 +119,12 @@ async def test_a_week_is_told_condition_by_condition_once(week, receivers):
     subjects = [text.splitlines()[0].strip("*") for text in webhook.texts]
     assert subjects == [
         "market-backfill: 1 warning",
-        "market-backfill: 1 warning",
-        "market-backfill: 1 critical",
-        "market-backfill: 3 recovered",
+        "market-backfill: 2 warning",
+        "market-backfill: 1 critical, 1 warning",
+        "market-backfill: 5 recovered",
     ]
     assert "the backfill failed on 3 days in a row" in webhook.texts[2]
-    assert webhook.texts[3].count("recovered: ") == 3
+    assert webhook.texts[3].count("recovered: ") == 5
     assert [m["Subject"] for m in mail.mails] == subjects
     told = [line for text in webhook.texts for line in text.splitlines()[1:]]
     assert [line for m in mail.mails for line in m.get_content().splitlines()] == told
@@ -156,7 +157,7 @@ async def test_a_channel_that_is_down_is_told_by_the_next_run(week, receivers):
         await nights.look()
 
     assert "recovered: AAPL" in webhook.texts[-1]
-    assert [m["Subject"] for m in mail.mails][1:] == ["market-backfill: 2 recovered"]
+    assert [m["Subject"] for m in mail.mails][1:] == ["market-backfill: 4 recovered"]
 
 
 async def test_what_got_worse_is_told_again_and_a_new_channel_hears_what_holds(week, receivers):
@@ -169,10 +170,10 @@ async def test_what_got_worse_is_told_again_and_a_new_channel_hears_what_holds(w
         nights.next_day(9)
         await nights.night(DOWN)
         first = webhook.texts[-1]
-        assert first.startswith("*market-backfill: 2 critical*")
+        assert first.startswith("*market-backfill: 3 critical, 1 warning*")
         assert "worse" not in first, "it was never told"
 
         await nights.bench.fetch("UPDATE alert_deliveries SET told_severity = 'warning'")
         await nights.look()
 
-    assert webhook.texts[-1].count("worse: critical: ") == 2
+    assert webhook.texts[-1].count("worse: critical: ") == 3

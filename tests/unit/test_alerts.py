@@ -23,6 +23,7 @@ from lib.alerts import (
     read_rules,
 )
 from lib.errors import AlertRulesInvalid
+from lib.health import Thresholds
 from lib.timeframe import Timeframe
 
 NOW = datetime(2025, 3, 10, 6, tzinfo=UTC)
@@ -113,21 +114,36 @@ def test_too_many_429_are_a_warning_by_the_last_run_that_sent_anything():
     assert found(runs=[light, heavy]) == []
 
 
-def test_a_symbol_is_as_late_as_its_latest_timeframe():
-    series = [
-        SeriesSeen("AAPL", Timeframe(tf), grade, NOW) for tf, grade in (("1m", "stale"), ("1d", "older"))
-    ]
+@pytest.mark.parametrize(
+    ("hours", "severity"), [(23.9, None), (24, WARNING), (71.9, WARNING), (72, CRITICAL)]
+)
+def test_a_symbol_is_as_late_as_its_latest_timeframe(hours, severity):
+    late = SeriesSeen("AAPL", Timeframe.D1, timedelta(hours=hours))
+    fresh = SeriesSeen("AAPL", Timeframe.M1, timedelta(0))
 
-    assert found(series=series) == [(Rule.FRESHNESS, "AAPL", CRITICAL)]
-    assert found(series=[SeriesSeen("BTC", Timeframe.M1, "aging", NOW)]) == []
-    assert found(series=[SeriesSeen("BTC", Timeframe.M1, "missing", None)]) == [
-        (Rule.FRESHNESS, "BTC", CRITICAL)
+    assert found(series=[fresh, late]) == ([(Rule.FRESHNESS, "AAPL", severity)] if severity else [])
+
+
+def test_a_symbol_without_bars_is_a_warning_if_some_were_due():
+    assert found(series=[SeriesSeen("BTC", Timeframe.M1, None, missing=True)]) == [
+        (Rule.FRESHNESS, "BTC", WARNING)
     ]
+    assert found(series=[SeriesSeen("BTC", Timeframe.M1, None)]) == []
+
+
+def test_alerts_and_health_begin_at_the_same_thresholds():
+    health, rules = Thresholds(), Rules()
+
+    assert (rules.gap.warning_days, rules.gap.critical_days) == (health.gap_warning, health.gap_critical)
+    assert rules.freshness.warning_hours == health.age_warning.total_seconds() / 3600
+    assert rules.freshness.critical_hours == health.age_critical.total_seconds() / 3600
+    assert rules.backfill.failed_days == health.failed_days_critical
+    assert rules.rate_limit.percent == health.rate_limited_percent_warning
 
 
 def test_the_file_changes_what_it_names_and_nothing_else(tmp_path):
     path = tmp_path / "alerts.toml"
-    path.write_text('off = ["backfill"]\n[gap]\nwarning_days = 3\n[freshness]\nolder = "warning"\n')
+    path.write_text('off = ["backfill"]\n[gap]\nwarning_days = 3\n[freshness]\nmissing = "off"\n')
     rules = read_rules(path)
 
     assert rules.gap.critical_days == Rules().gap.critical_days
@@ -154,7 +170,8 @@ def test_the_example_shows_every_key_with_its_default():
         ("[gap]\nwarn = 1", "gap"),
         ("[gap]\nwarning_days = 9", "gap.critical_days"),
         ("[rate_limit]\npercent = 101", "rate_limit.percent"),
-        ("[freshness]\nstale = 'loud'", "freshness.stale"),
+        ("[freshness]\nmissing = 'loud'", "freshness.missing"),
+        ("[freshness]\nwarning_hours = 99", "freshness.critical_hours"),
         ("off = ['gaps']", "off[0]"),
         ("[mail]\nto = ['nobody']", "mail.to[0]"),
         ("[mail]\nport = 0", "mail.port"),
