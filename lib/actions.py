@@ -71,11 +71,12 @@ E = TypeVar("E", Split, Dividend)
 
 @dataclass(frozen=True, slots=True)
 class RefusedEvent:
-    """An event that cannot be used: whose (None: it names nobody), and why."""
+    """An event that cannot be used: whose (None: it names nobody), of which day if that is known, and why."""
 
     symbol: str | None
     event_id: str
     reason: str
+    day: date | None = None
 
     def __str__(self) -> str:
         return f"{self.event_id}: {self.reason}"

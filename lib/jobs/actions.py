@@ -177,8 +177,19 @@ class _Refresh(Generic[E]):
                 refused += page.refused
                 if page.complete:
                     self.outcome.refused += [r for r in refused if r not in self.outcome.refused]
-                    yield Listed(self.event, page.complete, since, events, _unsure(refused, page.complete))
+                    yield Listed(
+                        self.event, page.complete, since, events, self._unsure(refused, page.complete)
+                    )
                     events, refused = [], []
+
+    def _unsure(self, refused: Sequence[RefusedEvent], symbols: Sequence[str]) -> frozenset[str]:
+        """Whose list may lack an event that was refused: one without a ticker may be anybody's.
+
+        One of long ago does not make it so: the vendor has not mended it since, and all is asked anew each month.
+        """
+        oldest = self.today - FULL_AFTER
+        named = {event.symbol for event in refused if event.day is None or event.day >= oldest}
+        return frozenset(symbols) if None in named else frozenset(symbols) & named
 
     async def _doubtful(self, listed: Listed[E]) -> frozenset[str]:
         """Symbols with a stored event that is not in this excerpt of the vendor's list."""
@@ -199,9 +210,3 @@ def _without(listed: Listed[E], doubtful: frozenset[str]) -> Listed[E]:
         symbols=[symbol for symbol in listed.symbols if symbol not in doubtful],
         events=[event for event in listed.events if event.symbol not in doubtful],
     )
-
-
-def _unsure(refused: Sequence[RefusedEvent], symbols: Sequence[str]) -> frozenset[str]:
-    """Whose list may lack an event that was refused: one without a ticker may be anybody's."""
-    named = {event.symbol for event in refused}
-    return frozenset(symbols) if None in named else frozenset(symbols) & named

@@ -80,6 +80,9 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink()
 
 
+_ROWS_OF_TEXT = 5_000  # a page as texts would take ten times its memory
+
+
 class _CsvSink:
     """``symbol,timeframe,timestamp,open,...``; stamps in ISO-8601 UTC, empty where there is no value."""
 
@@ -89,6 +92,10 @@ class _CsvSink:
         self._write([("symbol", "timeframe", "timestamp", *NUMBERS, "trades", *features)])
 
     def write(self, symbol: str, timeframe: Timeframe, rows: Rows) -> None:
+        for start in range(0, len(rows.bars), _ROWS_OF_TEXT):
+            self._write_some(symbol, timeframe, rows.take(slice(start, start + _ROWS_OF_TEXT)))
+
+    def _write_some(self, symbol: str, timeframe: Timeframe, rows: Rows) -> None:
         columns = [*(getattr(rows.bars, name) for name in NUMBERS), _known(rows), *rows.features.values()]
         stamps = np.datetime_as_string(rows.bars.t.astype("M8[ms]"), unit="s", timezone="UTC").tolist()
         texts = [stamps, *map(_texts, columns)]

@@ -34,6 +34,9 @@ class Rows:
     bars: Bars
     features: dict[str, FloatArray]
 
+    def take(self, which: slice) -> "Rows":
+        return Rows(self.bars.take(which), {name: column[which] for name, column in self.features.items()})
+
 
 class BarReader:
     """Reads as of *moment*, all of one state of the database. Made by ``reading``."""

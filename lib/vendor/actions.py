@@ -177,7 +177,8 @@ def read_actions(
         try:
             event = request.kind.read(row)
         except _Unusable as why:
-            refused.append(RefusedEvent(request.symbols.get(row.ticker or ""), row.name, str(why)))
+            day = row.date_if_any(request.kind.date_field)
+            refused.append(RefusedEvent(request.symbols.get(row.ticker or ""), row.name, str(why), day))
             continue
         if request.since and event.day < request.since:
             raise answer.invalid(f"it holds an event of {event.day}, from {request.since} on were asked for")

@@ -43,3 +43,49 @@ async def test_five_times_the_bars_need_no_more_memory(peak_mb):
     # Were the bars kept, their columns alone would take 64 bytes each, 11 MB more.
     assert large < small + 10
     assert large < 350
+
+
+COLUMNS = "symbol, timeframe, timestamp, open, high, low, close, volume"
+SERIES = """
+    INSERT INTO {table} ({columns}) SELECT 'BTC', '1m', t, 9, 11, 8, 10, 100{more} FROM generate_series(
+        '2024-01-01 00:00+00'::timestamptz, '2024-01-01 00:00+00'::timestamptz + interval '1 minute' * {last},
+        interval '1 minute') AS t"""
+
+
+@pytest.fixture
+async def export_peak_mb(database, database_url, tmp_path):
+    """Runs the export of as many minutes of a coin, features included; its peak memory."""
+
+    async def run(form, minutes):
+        async with database.connection() as connection:
+            await connection.execute("TRUNCATE market_data, market_data_v2")
+            last = minutes - 1
+            bars = SERIES.format(
+                table="market_data",
+                columns=f"{COLUMNS}, source, fetched_at",
+                more=", 'polygon', now()",
+                last=last,
+            )
+            rows = SERIES.format(
+                table="market_data_v2", columns=f"{COLUMNS}, computed_at", more=", now()", last=last
+            )
+            for statement in (bars, rows):
+                await connection.execute(statement)
+        path = tmp_path / "bars"
+        options = ("--symbols", "BTC", "--timeframe", "1m", "--format", form, "--features")
+        ended = await run_python(
+            "scripts/export_bars.py", *options, "--output", str(path), "--json", DATABASE_URL=database_url
+        )
+        return ended.peak_mb, path.stat().st_size
+
+    return run
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+async def test_three_times_the_bars_exported_with_features_need_no_more_memory(form, export_peak_mb):
+    small, few = await export_peak_mb(form, 100_000)
+    large, many = await export_peak_mb(form, 300_000)
+
+    assert many > few * 2
+    # Were they kept, bars and features would take some 350 bytes a row, 70 MB more.
+    assert large < small + 10

@@ -79,6 +79,19 @@ async def test_what_cannot_be_used_is_refused_with_its_reason_and_the_rest_is_ke
     assert ["execution_date.gte" in query for query in listing.vendor.asked[:1]] == [False]
 
 
+async def test_a_refused_event_of_long_ago_is_not_asked_for_each_night(listing):
+    listing.vendor.splits = [split_row("E1", old=0, day="1999-03-01")]
+    assert len((await listing.refresh("KO", "IBM")).splits.refused) == 1
+    listing.vendor.asked = []
+
+    outcome = await listing.refresh("KO", "IBM", later=timedelta(days=1))
+
+    assert outcome.whole and len(listing.vendor.asked) == 2
+    listing.vendor.splits = [split_row("E1", day="1999-03-01")]
+    outcome = await listing.refresh("KO", "IBM", later=timedelta(days=30))
+    assert len(outcome.splits.new) == 1, "mended, it is had within a month"
+
+
 async def test_a_ticker_tracked_later_is_asked_about_from_the_beginning(listing):
     listing.vendor.splits = [split_row("E1"), split_row("E2", "IBM", "1999-05-27")]
     await listing.refresh("KO")
