@@ -60,13 +60,14 @@ def _actions(actions: Mapping[str, Any]) -> Iterator[SeriesResult]:
 
 
 def figures_of(audit: Mapping[str, Any]) -> Figures:
-    """The run in numbers."""
+    """The run in numbers. Where bars are fetched, splits and dividends are no bars."""
     sent, timing = audit.get("requests", {}), audit.get("timing", {})
     results = results_of(audit)
+    bars = list(_processed(audit.get("symbols_processed", {}))) if "symbols_processed" in audit else results
     return Figures(
         requests=sent.get("total", sum(result.requests for result in results)),
         rate_limited=sent.get("rate_limited", 0),
-        written=sum(result.written for result in results),
+        written=sum(result.written for result in bars),
         api_seconds=timing.get("api_seconds", 0.0),
         db_seconds=timing.get(
             "db_seconds", timing.get("read_seconds", 0.0) + timing.get("write_seconds", 0.0)
@@ -84,7 +85,8 @@ def attempts_of(audit: Mapping[str, Any], run_error: str | None) -> dict[tuple[s
     What the run left for the next one, or was stopped before, was not tried. What *run_error* kept it from
     was tried and failed by that.
     """
-    attempts = {(r.symbol, r.timeframe): r.error for r in results_of(audit) if r.status in _TRIED}
+    tried = _processed(audit.get("symbols_processed", {}))
+    attempts = {(r.symbol, r.timeframe): r.error for r in tried if r.status in _TRIED}
     if run_error is not None:
         config = audit["config"]
         wanted = {(symbol, tf) for symbol in config["symbols"] for tf in config["timeframes"]}
