@@ -27,8 +27,9 @@ class Level(IntEnum):
 class Thresholds:
     """From where on something is worth a warning, or is critical.
 
-    Gaps in sessions: more than. Ages in market time: at least. Days of failures: at least that many dates in
-    a row. *silent_for*: since the last fetching run that was complete or brought a part.
+    Gaps in missing sessions, a week as seven: more than. Ages in market time: at least. Days of failures: at
+    least that many dates in a row. *silent_for*: since the last fetching run that was complete. *missing*: what
+    a symbol without bars is worth. *off*: conditions that are not looked at, whole or up to their colon.
     """
 
     gap_warning: int = 1
@@ -38,6 +39,8 @@ class Thresholds:
     failed_days_critical: int = 3
     rate_limited_percent_warning: float = 5.0
     silent_for_warning: timedelta = timedelta(hours=36)
+    missing: Level | None = Level.WARNING
+    off: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class ScriptFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known: ages by series, open gaps as (symbol, timeframe, sessions, state), the scripts' runs."""
+    """What is known: ages by series, open gaps as (symbol, timeframe, units, state), the scripts' runs."""
 
     now: datetime
     ages: Mapping[tuple[str, Timeframe], Aged]
@@ -93,6 +96,7 @@ def judge(facts: Facts, thresholds: Thresholds | None = None) -> Health:
     """What *facts* come to."""
     limits = thresholds or Thresholds()
     found = [*_of_runs(facts, limits), *_of_ages(facts, limits), *_of_gaps(facts, limits)]
+    found = [r for r in found if limits.off.isdisjoint((r.condition, r.condition.partition(":")[0]))]
     reasons = sorted(found, key=lambda reason: -reason.level)
     return Health(max((reason.level for reason in reasons), default=Level.OK), reasons)
 
@@ -162,9 +166,9 @@ def _of_ages(facts: Facts, limits: Thresholds) -> Iterator[Reason]:
                 f"{_named(symbols)} up to {oldest:.0f} h of market time behind",
                 "python scripts/backfill_status.py freshness",
             )
-    if missing:
+    if missing and limits.missing is not None:
         yield Reason(
-            Level.WARNING,
+            limits.missing,
             "missing",
             f"{_named(missing)} without bars",
             "python scripts/backfill_status.py freshness --fill, or symbols pause",
@@ -177,14 +181,15 @@ def _of_gaps(facts: Facts, limits: Thresholds) -> Iterator[Reason]:
         (Level.WARNING, limits.gap_warning, limits.gap_critical),
     ):
         longest: dict[str, int] = {}
-        for symbol, _, days, _ in facts.gaps:
+        for symbol, timeframe, units, _ in facts.gaps:
+            days = units * 7 if timeframe is Timeframe.W1 else units
             if days > over and (up_to is None or days <= up_to):
                 longest[symbol] = max(days, longest.get(symbol, 0))
         if longest:
             yield Reason(
                 level,
                 "gap",
-                f"gaps of up to {max(longest.values())} sessions in {_named(longest)}",
+                f"gaps of up to {max(longest.values())} days in {_named(longest)}",
                 "python scripts/backfill_gaps.py fill",
             )
 
