@@ -94,23 +94,28 @@ class Refusals(msgspec.Struct):
         A refusal for another reason comes at any count, and more passes after it. Where the vendor counts by
         the minutes of the clock, twice the limit may pass in a minute that lies across two of them.
         """
-        self.passed = sorted(self.passed + passed)[-max(_REMEMBERED, terms.limit) :]
+        self.passed = sorted(self.passed + passed)[-_remembered(terms) :]
         found = self.suspicion
         if found is None:
             return
         if not found.judged and now >= found.since + minute_seconds * _TOLD_AFTER:
-            self._judge(found, self._passed_in_minute(found.since, minute_seconds))
-            if found.proofs == _PROOFS:
+            count = self._passed_in_minute(found.since, minute_seconds)
+            self._judge(found, count, known=count < _remembered(terms))
+            if self.suspicion and found.proofs == _PROOFS:
                 self.learnt = Learnt(Terms(found.count, minute_seconds * MARGIN), told_per_second, now)
                 self.suspicion, self.pace = None, 1.0
         elif found.judged and self._passed_in_minute(now, minute_seconds) > found.count * 2 + 1:
             self.suspicion = None
 
-    def _judge(self, found: Suspicion, count: int) -> None:
-        if count < max(1.0, found.count * 0.9 - 1):
+    def _judge(self, found: Suspicion, count: int, *, known: bool) -> None:
+        if not known or count < max(1.0, found.count * 0.9 - 1):
             self.suspicion = None
             return
         found.judged, found.count, found.proofs = True, min(found.count or count, count), found.proofs + 1
 
     def _passed_in_minute(self, until: float, minute_seconds: float) -> int:
         return sum(until - minute_seconds < moment <= until for moment in self.passed)
+
+
+def _remembered(terms: Terms) -> int:
+    return max(_REMEMBERED, terms.limit + 1)

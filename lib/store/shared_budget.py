@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The shares of a key as they were read at *now*, a moment of the database's clock."""
+    """The shares of a key as they were read when the database's clock said *clock*."""
 
-    now: float
+    clock: float
     version: int
     shares: Shares
 
@@ -70,12 +70,14 @@ class PostgresTable:
         async with self._patience(), self._database.connection() as connection:
             if self._key_hash is None:
                 salt = await connection.fetchval(sql.load("read_rate_salt"))
+                if salt is None:
+                    raise DatabaseError(f"the table rate_budget_salt of {self._database.name} is empty")
                 self._key_hash = hmac.digest(salt, self._key.reveal().encode(), "sha256")
             row = await connection.fetchrow(sql.load("read_rate_budget"), self._key_hash)
         assert row is not None
         shares = _decoded(row["shares"]) if row["shares"] else Shares()
-        now = row["now"] + (self._clock.now() - SystemClock().now()).total_seconds()
-        return Seen(now, row["version"] or 0, shares)
+        clock = row["now"] + (self._clock.now() - SystemClock().now()).total_seconds()
+        return Seen(clock, row["version"] or 0, shares)
 
     async def write(self, seen: Seen) -> bool:
         shares = msgspec.json.encode(seen.shares).decode()
@@ -134,7 +136,9 @@ class SharedBudget(Budget):
 
     @property
     def left_now(self) -> int:
-        """How many requests could be sent at this moment, were nobody paused; by what was last seen."""
+        """How many requests could be sent at this moment, were nobody paused; as far as is known."""
+        if self._exchanged_at == -math.inf and not self._cut_off:
+            return self.capacity
         now = self._catch_up()
         return sum(moment <= now for moment in self._leased + self._upcoming)
 
@@ -222,15 +226,16 @@ class SharedBudget(Budget):
                 while not await self._try_exchange(leaving=leaving):
                     pass
             except DatabaseError as error:
-                self._go_on_alone(error)
+                if not leaving:  # else what is not given back lapses
+                    self._go_on_alone(error)
 
     async def _try_exchange(self, *, leaving: bool) -> bool:
         asked_at = self._clock.monotonic()
         seen = await self._table.read()
-        read_at = self._clock.monotonic()
+        read_at, now = self._clock.monotonic(), seen.shares.moment(seen.clock)
         # No moment is told too early, and none is taken too early: the clock read in between is of either.
-        report = self._report(seen.now - asked_at, leaving=leaving)
-        grant = seen.shares.exchange(report, seen.now)
+        report = self._report(now - asked_at, leaving=leaving)
+        grant = seen.shares.exchange(report, now)
         limited, passed = self.rate_limited_count, len(self._passed)
         leased, done, kept = self._leased, self._held_until, False
         self._leased, self._held_until = [], []  # no slot is used while it is being given back
@@ -243,7 +248,7 @@ class SharedBudget(Budget):
             self._told_limited, self._exchanged_at = limited, self._clock.monotonic()
             self._reported, self._passed = sorted(self._reported + done), self._passed[passed:]
             self._lease_ends = asked_at + LEASE_BEATS * self._beat
-            self._adopt(grant, read_at - seen.now)
+            self._adopt(grant, read_at - now)
         return kept
 
     def _report(self, to_database: float, *, leaving: bool) -> Report:

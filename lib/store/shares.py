@@ -5,7 +5,7 @@ slot, and gives it back, free from a window after the answer: so no window of th
 than N requests, whoever sent them. A lease is for some seconds; who is not heard of any more may have sent
 at its last moment, with an answer as late as the deadline, and its slots are free a window after that.
 
-All moments are seconds since 1970 by the database's clock.
+All moments are seconds since 1970 by the database's clock, as it was before it was ever set back.
 """
 
 import math
@@ -20,7 +20,6 @@ LEASE_BEATS = 5  # how long a lease is; a beat is a sixtieth of the vendor's min
 AHEAD_BEATS = 2  # how long before it is free a slot may be leased
 _BATCH, _BATCH_ALONE = 8, 4  # a lease is this part of the limit, and at least so many slots for one alone
 _ALIVE_BEATS, _IN_NEED_BEATS = 30, 3  # within which a process is heard of, if it lives, and if it waits
-_FARTHEST_MINUTES = 10  # no moment is later: a clock that was set back must not hold all up
 
 
 class Holder(msgspec.Struct):
@@ -89,7 +88,8 @@ class Shares(msgspec.Struct):
     """The state of one key.
 
     *crowd*: among how many it is divided until *crowd_until*, because not all may have told what they sent
-    while they could not ask.
+    while they could not ask. *latest*: the latest moment of all; *set_back*: by how many seconds the clock is
+    behind it.
     """
 
     free: list[float] = msgspec.field(default_factory=list)
@@ -97,6 +97,17 @@ class Shares(msgspec.Struct):
     crowd: int = 1
     crowd_until: float = 0.0
     refusals: Refusals = msgspec.field(default_factory=Refusals)
+    latest: float = 0.0
+    set_back: float = 0.0
+
+    def moment(self, clock: float) -> float:
+        """The present, where the database's clock says *clock*: it never steps back.
+
+        Else a clock that is set back by an hour would leave every slot in use, and every pause, for that hour.
+        """
+        self.set_back = max(self.set_back, self.latest - clock)
+        self.latest = max(self.latest, clock + self.set_back)
+        return self.latest
 
     def exchange(self, report: Report, now: float) -> Grant:
         """Settle what *report* tells at the moment *now*, and lease what is due to its sender."""
@@ -128,8 +139,7 @@ class Shares(msgspec.Struct):
                 holder.slots = []
             if not holder.slots and holder.seen_at <= now - _ALIVE_BEATS * report.beat_seconds:
                 del self.holders[name]
-        farthest = now + _FARTHEST_MINUTES * report.minute_seconds
-        self.free = sorted(min(moment, farthest) for moment in self.free)
+        self.free.sort()
 
     def _take_back(self, report: Report) -> list[float]:
         """Free what the sender did not use or has ended; its slots on the wire."""

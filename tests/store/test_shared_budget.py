@@ -267,13 +267,13 @@ def alone(limit, seconds, *, senders=8, send=None, arrivals=None, **options):
 
 
 @pytest.mark.parametrize("senders", [1, 8])
-@pytest.mark.parametrize("limit", [150, 5, 0])
-def test_alone_it_rarely_asks(senders, limit):
+@pytest.mark.parametrize(("limit", "most_a_minute"), [(150, 24), (5, 8), (0, 60)])
+def test_alone_it_rarely_asks(senders, limit, most_a_minute):
     process, table = alone(limit, 300, senders=senders)
 
     possible = min(5 * (limit or 6_000), senders * 300 / 0.2)
     assert process.budget.sent >= 0.95 * possible
-    assert table.exchanges < 5 * (24 if limit else 60)
+    assert table.exchanges < 5 * most_a_minute
 
 
 def test_idle_and_alone_it_writes_three_times_a_minute():
@@ -452,6 +452,20 @@ class TestTheRealLimit:
         _, table = alone(150, 1800, send=send)
         assert table.shares.refusals.learnt is None
 
+    def test_is_not_taken_from_what_is_remembered_of_a_paid_plan(self):
+        chance = random.Random(3)
+
+        async def send(process):
+            with suppress(RateLimited):
+                async with process.budget.request(DEADLINE):
+                    await process.clock.sleep(0.3)
+                    if chance.random() < 0.0005:
+                        raise RateLimited("")
+
+        process, table = alone(0, 1200, send=send)
+        assert process.budget.rate_limited_count >= 6
+        assert table.shares.refusals.learnt is None
+
     def test_is_remembered_for_a_day(self):
         async def first_minute(table, clock):
             process = Process(table, 150, [])
@@ -519,6 +533,18 @@ class TestWithoutTheTable:
             ("INFO", "the rate budget is shared again"),
         ]
 
+    def test_who_leaves_meanwhile_does_not_say_that_it_goes_on(self, caplog):
+        async def main(clock):
+            table = MemoryTable(clock)
+            budget = SharedBudget(table, 30, clock)
+            async with budget.request(DEADLINE):
+                pass
+            table.lost = True
+            await budget.leave()
+
+        run(main)
+        assert not caplog.records
+
     def test_several_keep_to_their_shares(self):
         started = self.lost(30, 2, after=90, until=500, seconds=700)
         arrivals = [moment for _, moment in started[0].arrivals]
@@ -533,17 +559,43 @@ class TestWithoutTheTable:
         assert process.sent_between(0, 50) == 15
 
 
-def test_a_clock_of_the_table_that_is_set_back_holds_nobody_up_for_long():
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_clock_of_the_table_that_is_set_back_holds_nobody_up(processes):
+    arrivals = []
+
     async def main(clock):
         table = MemoryTable(clock, 0.001)
-        process = Process(table, 10, [])
-        process.start(4, steadily(0.2), 2000)
-        await clock.sleep(65)
+        started = [Process(table, 10, arrivals) for _ in range(processes)]
+        for process in started:
+            process.start(4, steadily(0.2), 600)
+        for _ in range(3):
+            await clock.sleep(65)
+            table.ahead -= 86_400
+        for process in started:
+            await process.end()
+
+    run(main)
+    moments = [moment for _, moment in arrivals]
+    assert most_in_any(60.0, moments) == 10
+    assert len(moments) >= 0.95 * 10 * 10
+
+
+def test_a_pause_ends_in_its_time_when_the_clock_of_the_table_is_set_back():
+    async def main(clock):
+        table = MemoryTable(clock, 0.001)
+        process = Process(table, 160, [])
+        process.start(4, steadily(0.2), 1000)
+        await clock.sleep(100)
+        with pytest.raises(RateLimited):
+            async with process.budget.request(DEADLINE):
+                raise RateLimited("", retry_after_seconds=30)
+        at = clock.monotonic()
+        await clock.sleep(2)
         table.ahead -= 86_400
         await process.end()
-        return process.sent_between(900, 1900)
+        return process.sent_between(at + 2, at + 29), process.sent_between(at + 700, at + 760)
 
-    assert run(main) >= 160
+    assert run(main) == (0, 160)
 
 
 def test_the_run_ends_before_one_request_too_many():
@@ -581,6 +633,7 @@ def test_a_waiter_that_is_cancelled_holds_up_nobody():
 def test_the_state_for_the_progress_line():
     async def main(clock):
         budget = SharedBudget(MemoryTable(clock), 10, clock)
+        assert budget.left_now == 10
         states = []
         for _ in range(10):
             async with budget.request(DEADLINE):
