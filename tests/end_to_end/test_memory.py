@@ -82,10 +82,11 @@ async def export_peak_mb(database, database_url, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
-async def test_three_times_the_bars_exported_with_features_need_no_more_memory(form, export_peak_mb):
+async def test_five_times_the_bars_exported_with_features_need_no_more_memory(form, export_peak_mb):
     small, few = await export_peak_mb(form, 100_000)
-    large, many = await export_peak_mb(form, 300_000)
+    large, many = await export_peak_mb(form, 500_000)
 
     assert many > few * 2
-    # Were they kept, bars and features would take some 350 bytes a row, 70 MB more.
-    assert large < small + 35
+    # Were they kept, bars and features would take some 350 bytes a row, 140 MB more; the pages under way at one
+    # time vary by some 35 MB.
+    assert large < small + 70
