@@ -21,7 +21,7 @@ from lib.jobs.symbols import resolve
 from lib.outcome import RunStatus, SeriesOutcome, SymbolOutcome, exit_status, run_status
 from lib.plan import DateRange, last_days
 from lib.settings import Settings
-from lib.symbols import Instrument
+from lib.symbols import AssetClass, Instrument, is_coin_ticker
 from lib.timeframe import Timeframe
 from lib.wiring import Toolkit
 from lib.zones import NEW_YORK, local_date
@@ -307,7 +307,9 @@ async def plan(
         given = [span for market in grouped for span in spans_given(toolkit, market, name)]
         wanted = request.of(instrument, now)
         out[name] = await plan_symbol(toolkit, instrument, wanted, {Timeframe.D1: given})
-    action_requests = await plan_actions(toolkit, list(known.values())) if actions else 0
+    unknown = [name for name in names or () if name not in known and not is_coin_ticker(name)]
+    shares = [*known.values(), *(Instrument(name, AssetClass.STOCK, name) for name in unknown)]
+    action_requests = await plan_actions(toolkit, shares) if actions else 0
     return RunPlan(out, sum(len(market.days) for market in grouped), action_requests)
 
 

@@ -5,6 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from lib.jobs.actions import plan_actions
+from lib.jobs.run import Request, plan
+from lib.timeframe import Timeframe
 from lib.vendor.emulator.market import Dividend, MemoryMarket, Split
 from tests.end_to_end.corporate_actions.asking import flat, split_row
 
@@ -59,6 +61,14 @@ async def test_the_first_run_of_a_day_asks_and_the_others_do_not(desk):
     assert await planned(desk) == 2
     assert (await master(desk)).exit_status == 0
     assert asked(desk) == {"splits": 2, "dividends": 2}
+
+
+async def test_a_symbol_to_be_looked_up_is_planned_as_one_never_asked_about(desk):
+    await master(desk)
+    async with desk.bench.toolkit() as toolkit:
+        request = Request((Timeframe.D1,), 5, None, None)
+        for names, expected in ((["KO"], 0), (["KO", "WMT2"], 2), (["X:LTCUSD"], 0)):
+            assert (await plan(toolkit, names, request, actions=True)).actions == expected
 
 
 async def test_coins_alone_ask_nothing(desk):
