@@ -19,8 +19,8 @@ from lib.errors import RateLimited, RateLimitPersists, ServiceFailed, TransientV
 T = TypeVar("T")
 
 # A 429 counts at least this much against its bound, so that a vendor that asks for no wait at all
-# cannot keep a request going for ever.
-_LEAST_PAUSE_SECONDS = 1.0
+# cannot keep a request going for ever: 60 of them at most, of which a slowed pace still makes some minutes.
+_LEAST_COUNTED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +172,14 @@ class _Pacing:
                 self._on_retry(limited, self._next_pause(limited))
 
     def _next_pause(self, limited: RateLimited) -> float:
-        pause = max(self._pause_seconds(), _LEAST_PAUSE_SECONDS)
-        if self._paused_seconds + pause > self._bound_seconds:
+        pause = self._pause_seconds()
+        counted = max(pause, _LEAST_COUNTED_SECONDS)
+        if self._paused_seconds + counted > self._bound_seconds:
             raise RateLimitPersists(
                 f"{limited}; {self._paused_seconds:.0f} s of waiting did not help, "
-                f"{pause:.0f} s more would exceed the bound of {self._bound_seconds:.0f} s"
+                f"{counted:.0f} s more would exceed the bound of {self._bound_seconds:.0f} s"
             ) from limited
-        self._paused_seconds += pause
+        self._paused_seconds += counted
         return pause
 
 
