@@ -66,6 +66,22 @@ def wanted_range(dates: DateRange, wanted: Iterable[Timeframe], fetched: Timefra
     )
 
 
+def kept_range(
+    span: Range, instrument: Instrument, wanted: Iterable[Timeframe], fetched: Timeframe, *, derive: bool
+) -> Range:
+    """*span* without what of *fetched* is needed for no bar that is kept: old bars may have been dropped."""
+    dates = [
+        instrument.kept_from(timeframe)
+        for timeframe in wanted
+        if (timeframe.base if derive else timeframe) is fetched
+    ]
+    kept = [day for day in dates if day is not None]
+    if not kept or len(kept) < len(dates):
+        return span
+    first = ceil_to_window(midnight_ms(min(kept), instrument.zone), fetched, instrument.zone)
+    return max(span[0], first), max(span[1], first)
+
+
 def missing_ranges(
     wanted: Range, settled_until_ms: int, covered: Iterable[Range], again: Iterable[Range] = ()
 ) -> list[Range]:

@@ -31,6 +31,7 @@ class Instrument:
 
     *symbol*: as typed and stored; *vendor_ticker*: as asked for, e.g. ``X:BTCUSD``.
     *listed_from*, *listed_until*: first and last date on which bars may exist, where known.
+    *pruned*: series whose old bars were dropped on purpose, each with the first date that is kept.
     """
 
     symbol: str
@@ -40,6 +41,11 @@ class Instrument:
     active: bool = True
     listed_from: date | None = None
     listed_until: date | None = None
+    pruned: tuple[tuple[Timeframe, date], ...] = ()
+
+    def kept_from(self, timeframe: Timeframe) -> date | None:
+        """The first date of which bars of *timeframe* are wanted; None: no limit."""
+        return dict(self.pruned).get(timeframe)
 
     @property
     def calendar(self) -> str:

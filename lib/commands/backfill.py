@@ -21,6 +21,7 @@ from lib.commands.after import NOTHING, Wanted, after_run
 from lib.commands.matrix import show_matrix, show_remaining
 from lib.commands.page import write_page
 from lib.commands.progress import watching
+from lib.commands.pruned import pruned_line
 from lib.commands.running import Output, set_up_logging, told
 from lib.commands.summary import (
     plan_document,
@@ -123,6 +124,7 @@ async def _run(job: Job, report: Report, output: Output) -> int:
     sessions: Mapping[str, SessionTable] = {}
     try:
         async with _opened(job, report) as toolkit:
+            await _tell_pruned(job, toolkit, output)
             if job.dry_run:
                 return await _dry_run(job, toolkit, output)
             sessions = toolkit.sessions
@@ -162,6 +164,16 @@ async def _locked(database: Database, clock: Clock) -> AsyncIterator[None]:
         except asyncio.CancelledError as stopped:
             raise RunInterrupted("interrupted while another run holds the run lock") from stopped
         yield
+
+
+async def _tell_pruned(job: Job, toolkit: Toolkit, output: Output) -> None:
+    """Say what is not asked for although it was typed: old bars that were dropped on purpose."""
+    now = toolkit.clock.now()
+    wanted = [(one, job.request.of(one, now)) for one in await toolkit.store.instruments(job.symbols)]
+    line = pruned_line([(one, asked.timeframes, asked.dates.start) for one, asked in wanted])
+    if line is not None:
+        output.console().print(escape(line))
+        told.info("%s", line)
 
 
 async def _carry_out(job: Job, toolkit: Toolkit, report: Report, output: Output) -> Audit:

@@ -97,3 +97,59 @@ def cron(
         return print_schedule(out, form, alert=with_alert, metrics=metrics_file, write_to=write_to)
 
     run(main, out)
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        int, typer.Option(metavar="DAYS", min=1, help="Audits, results and alerts that ended so long ago.")
+    ] = 90,
+    before: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Bars of --timeframes with dates before this one too.")
+    ] = None,
+    timeframes: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Of which timeframes; needed with --before and --lift.")
+    ] = None,
+    symbols: options.Symbols = None,
+    lift: Annotated[
+        bool, typer.Option("--lift", help="Want bars again that were dropped: the next run fetches them.")
+    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without, it is only said.")] = False,
+    demo: options.Demo = False,
+    database_url: options.DatabaseUrl = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
+) -> None:
+    """Say what could go, and with --apply let it go: split ledger rows, old audits and, with --before, old bars.
+
+    Bars that were dropped are no gap, and no run asks for them again until --lift.
+
+    Example: python scripts/backfill_status.py prune --before 2023-01-01 --timeframes 1m,5m --apply
+
+    Exit status: 0 said or done, 2 usage, 10 database unreachable, 11 another run holds the lock, 130 or 143
+    interrupted.
+    """
+    out = Output(as_json, quiet, verbose, log_file)
+
+    async def main() -> int:
+        from lib.commands.status_prune import Wanted, prune
+        from lib.commands.status_reading import Place
+        from lib.timeframe import parse_timeframes
+
+        if bool(timeframes) != (lift or before is not None):
+            raise UsageError("--before and --lift need --timeframes, and it needs one of them")
+        if lift and before:
+            raise UsageError("--lift and --before exclude each other")
+        wanted = Wanted(
+            older_than,
+            options.parse_date(before, "--before") if before else None,
+            parse_timeframes(timeframes) if timeframes else (),
+            options.parse_symbols(symbols),
+            lift,
+            apply,
+        )
+        return await prune(wanted, Place(out, database_url, demo))
+
+    run(main, out)

@@ -17,7 +17,16 @@ from lib.concurrency import prefetch, run_bounded
 from lib.coverage import Answered, LedgerRow, Range, answered, covered, subtract
 from lib.errors import BackfillError, BudgetSpent, KeyRefused, NotEntitled, VendorError
 from lib.outcome import SeriesOutcome, SymbolOutcome
-from lib.plan import DateRange, Window, fetched_timeframes, halves, missing_ranges, wanted_range, windows
+from lib.plan import (
+    DateRange,
+    Window,
+    fetched_timeframes,
+    halves,
+    kept_range,
+    missing_ranges,
+    wanted_range,
+    windows,
+)
 from lib.sessions import SessionTable
 from lib.store.answers import Answer
 from lib.store.bars import Written
@@ -110,6 +119,7 @@ def _missing(
 ) -> list[Range]:
     now = toolkit.now()
     span = wanted_range(wanted.dates, wanted.timeframes, timeframe, instrument.zone)
+    span = kept_range(span, instrument, wanted.timeframes, timeframe, derive=wanted.derive)
     sessions = toolkit.sessions[instrument.calendar]
     settled = sessions.settled_until_ms(timeframe, now, toolkit.delay(instrument))
     standing = [row for row in rows if row.outcome is Answered.DATA or not wanted.recheck]

@@ -21,6 +21,7 @@ async def read_instruments(connection: asyncpg.Connection, symbols: Sequence[str
             row["active"],
             row["listed_from"],
             row["listed_until"],
+            tuple(zip(map(Timeframe, row["pruned"]), row["kept_from"], strict=True)),
         )
         for row in rows
     ]

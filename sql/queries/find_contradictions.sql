@@ -12,6 +12,9 @@ WITH base_ledger AS (
 )
 SELECT u.unit_date,
        tstzrange(u.cover_start, u.cover_end) <@ l.answered
+       -- Base bars that were dropped on purpose contradict nothing.
+       AND NOT EXISTS (SELECT FROM retention AS r
+                       WHERE r.symbol = $1 AND r.timeframe = $3 AND u.unit_date < r.kept_from)
        AND coalesce(w.bar_lacks OR w.base_lacks AND base.stored >= base.audited, false) AS contradicts
 FROM session_units($4, $2, $5, $6) AS u
 CROSS JOIN base_ledger AS l

@@ -20,9 +20,10 @@ extent AS MATERIALIZED (
 ),
 -- unlisted: what the day bars, answered from long before, show to lie before the first of them.
 ledger AS MATERIALIZED (
-    SELECT w.symbol, t.listed_from, t.listed_until, l.*, coalesce(d.unlisted, 'empty') AS unlisted
+    SELECT w.symbol, t.listed_from, t.listed_until, r.kept_from, l.*, coalesce(d.unlisted, 'empty') AS unlisted
     FROM unnest($1::text[]) AS w(symbol)
     LEFT JOIN tracked_symbols AS t ON t.symbol = w.symbol
+    LEFT JOIN retention AS r ON r.symbol = w.symbol AND r.timeframe = $2
     CROSS JOIN LATERAL (
         SELECT coalesce(range_agg(rng) FILTER (WHERE outcome <> 'not_entitled'), '{}') AS answered,
                coalesce(range_agg(rng) FILTER (WHERE outcome <> 'not_entitled'
@@ -39,6 +40,8 @@ ledger AS MATERIALIZED (
         CROSS JOIN LATERAL (SELECT unnest(range_agg(rng)) AS rng FROM fetch_log
                             WHERE symbol = w.symbol AND timeframe = '1d' AND outcome <> 'not_entitled') AS days
         WHERE days.rng @> first_bar.first_ts
+          -- Where old day bars were dropped, the first of them says nothing about the listing.
+          AND NOT EXISTS (SELECT FROM retention AS p WHERE p.symbol = w.symbol AND p.timeframe = '1d')
     ) AS d ON true
 ),
 -- whole: answered for good throughout, and audited bars in every settled unit. Where they are believed, there is
@@ -46,6 +49,7 @@ ledger AS MATERIALIZED (
 series AS MATERIALIZED (
     SELECT l.*, NOT $8::boolean AND e.settled_cover <@ l.standing AND NOT e.cover && l.refused
                 AND coalesce(l.listed_from <= e.first_date, true) AND coalesce(l.listed_until >= e.last_date, true)
+                AND coalesce(l.kept_from <= e.first_date, true)
                 AND e.settled = (SELECT count(*)
                                  FROM session_audit AS a JOIN units AS u ON u.unit_date = a.session_date
                                  WHERE a.symbol = l.symbol AND a.timeframe = $2 AND a.n_bars > 0
@@ -79,7 +83,7 @@ counted AS (
 judged AS (
     SELECT symbol, ordinal,
            CASE
-               WHEN last_date < listed_from OR unit_date > listed_until THEN 'not_expected'
+               WHEN last_date < listed_from OR unit_date > listed_until OR unit_date < kept_from THEN 'not_expected'
                WHEN cover && refused AND cover <@ (refused + answered) AND NOT cover <@ answered THEN 'not_entitled'
                WHEN unsettled THEN 'pending'
                WHEN NOT cover <@ answered THEN
