@@ -59,6 +59,26 @@ def url(database_url: DatabaseUrl = None, demo: OfDemo = False) -> None:
         typer.echo(shown)
 
 
+@app.command()
+def migrate(database_url: DatabaseUrl = None, demo: OfDemo = False) -> None:
+    """Bring the schema of the database up to date, as every script does: for a role that owns it.
+
+    Example: python scripts/database.py migrate
+
+    Exit status: 0 up to date, 2 usage, 10 if the database cannot be reached or refuses.
+    """
+    import asyncio
+
+    from lib.store.database import open_database
+
+    async def apply(settings: Settings) -> None:
+        async with open_database(settings):
+            typer.echo(f"the schema of {settings.database_name} is up to date")
+
+    with _errors_told():
+        asyncio.run(apply(_settings(database_url, demo=demo)))
+
+
 def _settings(database_url: str | None, *, demo: bool) -> Settings:
     settings = load_settings(database_url=database_url, script_folder=CHECKOUT)
     return replace(settings, home=settings.home / "demo", database_url=None) if demo else settings
