@@ -189,6 +189,14 @@ def detect(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     _measure("gap detection", lambda: measure(database_url), as_json)
 
 
+@app.command()
+def status(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
+    """Health, freshness and matrix of 500 symbols, 8 timeframes and 5 years, against one count; two minutes."""
+    from benchmarks.status import measure
+
+    _measure("status", lambda: measure(database_url), as_json)
+
+
 @app.callback()
 def benchmark() -> None:
     """Measure the toolkit: every figure is a ratio against something else measured in the same run."""

@@ -1,6 +1,7 @@
 """The audit: the JSON document of a run, and how it gets onto the disk whole."""
 
 from lib.audit.document import (
+    Age,
     Audit,
     Completeness,
     Config,
@@ -11,7 +12,9 @@ from lib.audit.document import (
     RunFacts,
     Summary,
     Timing,
+    age_row,
     build_audit,
+    by_series,
     cleaned,
     key_docs,
     requests,
@@ -21,6 +24,7 @@ from lib.audit.document import (
 from lib.audit.files import check_output_path, write_audit, write_file
 
 __all__ = [
+    "Age",
     "Audit",
     "Completeness",
     "Config",
@@ -31,7 +35,9 @@ __all__ = [
     "RunFacts",
     "Summary",
     "Timing",
+    "age_row",
     "build_audit",
+    "by_series",
     "check_output_path",
     "cleaned",
     "key_docs",

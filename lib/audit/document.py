@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import UnionType
 from typing import Annotated, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 from urllib.parse import quote
@@ -77,6 +77,17 @@ class Completeness(TypedDict):
     percent: Annotated[float, "complete of expected, 0 to 100"]
 
 
+class Age(TypedDict):
+    """How old a series is after the run, counted from its newest bar that was due, in market time."""
+
+    freshness: Annotated[
+        str, "fresh (under 1 h), aging (6 h), stale (24 h), older, missing, pending, empty or not_entitled"
+    ]
+    age_hours: Annotated[float | None, "hours of market time that lack; null without bars"]
+    last: Annotated[str | None, "start of its newest bar, whenever asked for, UTC; null if there is none"]
+    error: Annotated[str | None, "why the last attempt at it failed; null if it did not"]
+
+
 class Timing(TypedDict):
     """Where the time went. API and database work overlap, so the parts may exceed the whole."""
 
@@ -135,12 +146,13 @@ class Audit(TypedDict):
     corporate_actions: Annotated[
         CorporateActions | None, "splits and dividends; null where they were not asked about"
     ]
+    freshness: Annotated[dict[str, dict[str, Age]], "by symbol and timeframe: how old it is now"]
     timing: Annotated[Timing, "where the time went"]
     requests: Annotated[Requests, "what was sent to the vendor"]
     summary: Annotated[Summary, "the run in seven numbers"]
 
 
-_SHAPES = (Audit, Config, Processed, Gap, Retry, Completeness, Timing, Requests, Summary, *ACTION_SHAPES)
+_SHAPES = (Audit, Config, Processed, Gap, Retry, Completeness, Age, Timing, Requests, Summary, *ACTION_SHAPES)
 _NAMES = frozenset(name for shape in _SHAPES for name in shape.__annotations__)
 
 
@@ -159,6 +171,7 @@ class RunFacts:
     completeness: Mapping[str, Mapping[str, Completeness]] = field(default_factory=dict)
     corporate_actions: CorporateActions | None = None
     gaps_remaining: int | None = None
+    freshness: Mapping[str, Mapping[str, Age]] = field(default_factory=dict)
 
 
 def build_audit(facts: RunFacts, now: datetime, key: Secret) -> Audit:
@@ -174,11 +187,30 @@ def build_audit(facts: RunFacts, now: datetime, key: Secret) -> Audit:
         "retry_results": {symbol: dict(series) for symbol, series in facts.retry_results.items()},
         "completeness": {symbol: dict(series) for symbol, series in facts.completeness.items()},
         "corporate_actions": facts.corporate_actions,
+        "freshness": {symbol: dict(series) for symbol, series in facts.freshness.items()},
         "timing": facts.timing,
         "requests": facts.requests,
         "summary": _summary(facts),
     }
     return cast(Audit, cleaned(document, key))
+
+
+def age_row(freshness: str, age: timedelta | None, last: datetime | None, error: str | None) -> Age:
+    """How old a series is, in the form of the audit."""
+    return {
+        "freshness": freshness,
+        "age_hours": None if age is None else round(age.total_seconds() / 3600, 2),
+        "last": rfc3339(last) if last else None,
+        "error": error,
+    }
+
+
+def by_series(rows: Mapping[tuple[str, str], Age]) -> dict[str, dict[str, Age]]:
+    """*rows* by symbol, and then by timeframe."""
+    nested: dict[str, dict[str, Age]] = {}
+    for (symbol, timeframe), row in rows.items():
+        nested.setdefault(symbol, {})[timeframe] = row
+    return nested
 
 
 def rfc3339(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from lib.commands.status_reading import Place, reading, watched
 from lib.commands.tables import result_console
 from lib.errors import BackfillError
 from lib.health import Health, Level, Reason, Thresholds, judge
-from lib.jobs.run import FETCHING
+from lib.jobs.record import FETCHING
 from lib.jobs.status import plans_in_use, read_facts, read_series
 from lib.wiring import calendars
 

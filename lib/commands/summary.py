@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from lib.audit import Audit, Requests
 from lib.commands.progress import MARK, worst_status
+from lib.freshness import Freshness
 from lib.jobs.ohlcv import SeriesPlan
 from lib.jobs.run import Report, RunPlan
 from lib.outcome import SeriesStatus, SymbolOutcome
@@ -20,6 +22,8 @@ from lib.plan import PAGE_BASE_BARS
 
 MANY_SYMBOLS = 40
 MANY_PROBLEMS = 20
+MANY_OLD = 8
+_OLD = (Freshness.STALE, Freshness.OLDER, Freshness.MISSING)
 CHECKOUT = Path(__file__).resolve().parents[2]
 TEXT_COLUMNS = ("symbol", "status", "from", "newest (UTC)")
 LEAST_MISSED = ("from", "requests")
@@ -51,6 +55,8 @@ def show_totals(console: Console, report: Report, audit: Audit) -> None:
     )
     for line in _rate_lines(sent):
         console.print(line)
+    if audit["freshness"] and report.request.end is None:
+        console.print(f"age       {ages_told(audit)}")
     console.print(
         f"time      {time['wall_seconds']:.1f} s; API {time['api_seconds']:.1f} s, "
         f"database {time['db_seconds']:.1f} s, compute {time['compute_seconds']:.1f} s; they overlap"
@@ -63,6 +69,20 @@ def _rate_lines(sent: Requests) -> Iterator[str]:
         yield f"limit     the vendor allows {limit} a minute; --rate-limit {limit} spares the answers of 429"
     if others := sent["shared_with"]:
         yield f"limit     shared with {others} other{'s' * (others > 1)} that used the key"
+
+
+def ages_told(audit: Audit) -> str:
+    """How many series are of which age after the run, in market time."""
+    words = Counter(row["freshness"] for series in audit["freshness"].values() for row in series.values())
+    counts = ", ".join(f"{words[word]} {word}" for word in Freshness if words[word])
+    old = [
+        s for s, series in audit["freshness"].items() if any(r["freshness"] in _OLD for r in series.values())
+    ]
+    return (
+        counts
+        + (f"; not up to date: {escape(', '.join(old[:MANY_OLD]))}" if old else "")
+        + (f" and {len(old) - MANY_OLD} more" if len(old) > MANY_OLD else "")
+    )
 
 
 def show_scanned(console: Console, report: Report, audit: Audit) -> None:

@@ -10,6 +10,9 @@ from lib.outcome import RunStatus
 from lib.settings import Settings
 from lib.store.runs import RunEnd
 
+# The scripts that bring bars, by the names under which their runs are recorded.
+FETCHING = ("master_backfill", "backfill_ohlcv", "backfill_gaps fill", "backfill_status freshness")
+
 
 class Ended(Protocol):
     """What every script's report knows of its run."""

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from lib.audit import Audit, Completeness, Config, Requests, RunFacts, build_audit, requests, timing
+from lib.audit import (
+    Audit,
+    Completeness,
+    Config,
+    Requests,
+    RunFacts,
+    build_audit,
+    requests,
+    timing,
+)
 from lib.clock import Clock, to_ms
 from lib.concurrency import run_bounded
 from lib.errors import BackfillError, DatabaseError, HorizonExceeded, LockHeld, UsageError
@@ -17,6 +26,7 @@ from lib.jobs.gaps import GapReport, Scope, fill
 from lib.jobs.grouped import Stored, fetch_grouped, plan_grouped, spans_given
 from lib.jobs.ohlcv import Progress, SeriesPlan, Wanted, backfill_symbol, plan_symbol
 from lib.jobs.record import run_end
+from lib.jobs.status import SeriesState, freshness_rows, read_series
 from lib.jobs.symbols import resolve
 from lib.outcome import RunStatus, SeriesOutcome, SymbolOutcome, exit_status, run_status
 from lib.plan import DateRange, last_days
@@ -25,9 +35,6 @@ from lib.symbols import AssetClass, Instrument, is_coin_ticker
 from lib.timeframe import Timeframe
 from lib.wiring import Toolkit
 from lib.zones import NEW_YORK, local_date
-
-# The scripts that bring bars, by the names under which their runs are recorded.
-FETCHING = ("master_backfill", "backfill_ohlcv", "backfill_gaps fill", "backfill_status freshness")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class Report:
     outcomes: list[SymbolOutcome] = field(default_factory=list)
     scopes: list[Scope] = field(default_factory=list)
     gaps: GapReport | None = None
+    ages: list[SeriesState] = field(default_factory=list)
     actions: ActionsOutcome | None = None
     interrupted: bool = False
     error: BackfillError | None = None
@@ -133,6 +141,7 @@ class Report:
                 retry_results=gaps.results,
                 completeness=_completeness(gaps),
                 gaps_remaining=gaps.remaining,
+                freshness=freshness_rows(self.ages, self.outcomes),
                 corporate_actions=self.actions.document() if self.actions else None,
             ),
             self.clock.now(),
@@ -235,10 +244,24 @@ async def carry_out(
         raise
     except BackfillError as error:
         report.error = error
-    audit = report.audit(toolkit)
+    return await _conclude(toolkit, report)
+
+
+async def _conclude(toolkit: Toolkit, report: Report) -> Audit:
+    """The audit of a run that is over, with what is known now; kept in the database if that can be."""
     if isinstance(report.error, DatabaseError):
-        return audit
+        return report.audit(toolkit)
     try:
+        names = [outcome.symbol for outcome in report.outcomes]
+        report.ages = await read_series(
+            toolkit.store.records,
+            toolkit.sessions,
+            toolkit.now(),
+            toolkit.plans,
+            names,
+            report.request.timeframes,
+        )
+        audit = report.audit(toolkit)
         await toolkit.store.finish_run(report.run_id, run_end(report, audit), fetching=True)
     except DatabaseError as error:
         report.error = error

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lib.audit import Age, age_row, by_series
 from lib.clock import Clock
 from lib.freshness import Aged, DueClock, Freshness, Held
 from lib.gaps import Cell, Matrix, Sign
 from lib.health import Facts, ScriptFacts
-from lib.jobs.run import FETCHING
+from lib.jobs.record import FETCHING
+from lib.outcome import SymbolOutcome
 from lib.sessions import Plans, SessionTable, parse_plans
 from lib.store.database import Database
 from lib.store.records import Records
@@ -161,4 +163,22 @@ async def read_facts(records: Records, series: Sequence[SeriesState], now: datet
         ages={(one.instrument.symbol, one.timeframe): one.aged for one in series},
         gaps=[(row["symbol"], Timeframe(row["timeframe"]), row["days"], row["state"]) for row in gaps],
         scripts=scripts,
+    )
+
+
+def freshness_rows(
+    ages: Sequence[SeriesState], outcomes: Sequence[SymbolOutcome]
+) -> dict[str, dict[str, Age]]:
+    """How old each series is, and why the last attempt at it failed: this run's, if it made one."""
+    errors = {(o.symbol, s.timeframe): s.error or s.refusals for o in outcomes for s in o.series}
+    return by_series(
+        {
+            (one.instrument.symbol, str(one.timeframe)): age_row(
+                str(one.aged.freshness),
+                one.aged.age,
+                one.last,
+                errors.get((one.instrument.symbol, one.timeframe), one.error),
+            )
+            for one in ages
+        }
     )

@@ -22,6 +22,7 @@ from lib.store.answers import Answer
 from lib.store.bars import Series, Written
 from lib.store.database import Database
 from lib.store.outage import outlasting
+from lib.store.records import Records
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 
@@ -41,6 +42,7 @@ class Store:
         self._writers = asyncio.Semaphore(WRITERS)
         self._series: defaultdict[tuple[str, Timeframe], asyncio.Lock] = defaultdict(asyncio.Lock)
         self.busy = Busy(clock)
+        self.records = Records(database)
         self.actions = ActionStore(self._connection, database.outage)
 
     @asynccontextmanager

@@ -46,7 +46,17 @@ async def test_the_history_keeps_the_failures_and_each_series_its_reason(week):
     failures = await week.bench.fetch("SELECT script, symbol, error FROM run_failures ORDER BY started_at")
     assert {row["symbol"] for row in failures[:8]} == {"BTC"}, "the partial run's"
 
+    told = week.bench.audit["freshness"]["BTC"]["1d"]
+    assert (told["freshness"], told["last"]) == ("older", "2025-11-10T00:00:00Z")
+    assert "500" in told["error"]
+
     await week.play(WEEK[-1])
+    assert week.bench.audit["freshness"]["BTC"]["1d"] == {
+        "freshness": "fresh",
+        "age_hours": 0.0,
+        "last": "2025-11-15T00:00:00Z",
+        "error": None,
+    }
     [statistics] = await week.records.run_statistics()
     assert (statistics["failures_in_a_row"], statistics["complete"], statistics["runs"]) == (0, 2, 6)
     assert {(one.failures, one.error) for one in await week.series()} == {(0, None)}

@@ -160,3 +160,21 @@ async def test_contradictions_are_looked_for_by_the_primary_key(connection):
     probes = [node for node, _ in plan if node.get("Relation Name") == "market_data"]
     assert {node.get("Index Name") for node in probes} == {"market_data_pkey"}
     assert all("timezone(" not in json.dumps(node) for node in probes)
+
+
+STATUS = {
+    "read_series_status": (None, None),
+    "read_symbol_records": (None,),
+    "list_gaps": (None, None, None, None, False),
+    "read_run_statistics": (),
+    "read_runs": (None, None, False, 20),
+}
+
+
+@pytest.mark.parametrize("query", STATUS)
+async def test_the_status_is_read_without_a_look_at_bars_or_audited_counts(connection, query):
+    plan = await explained(connection, sql.load(query), *STATUS[query])
+
+    relations = {node.get("Relation Name") for node, _ in plan} - {None}
+    assert relations
+    assert relations.isdisjoint({"market_data", "session_audit"})

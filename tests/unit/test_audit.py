@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from lib.adjustment import Verdict
 from lib.audit import (
     Config,
     RunFacts,
+    age_row,
     build_audit,
     check_output_path,
     cleaned,
@@ -43,16 +44,17 @@ NO_KEY = Secret("")
 
 ACTION_KIND = "status error requests new changed missing withdrawn back duplicates refused ignored"
 
-# DESIGN §5, the database in use (§3), and what was learnt of splits and dividends.
+# DESIGN §5, the database in use (§3), what was learnt of splits and dividends, and how old each series is.
 DESIGNED = {
     "": "schema_version run_id timestamp status config symbols_processed gaps_detected retry_results "
-    "completeness corporate_actions timing requests summary",
+    "completeness corporate_actions freshness timing requests summary",
     "config": "symbols timeframes start end max_concurrent pacing database",
     "symbols_processed.<symbol>.<timeframe>": "status bars inserted updated requests "
     "first last seconds error",
     "gaps_detected.<symbol>.<timeframe>[]": "start end days state",
     "retry_results.<symbol>.<timeframe>[]": "start end attempts filled reason",
     "completeness.<symbol>.<timeframe>": "symbol expected_sessions complete percent",
+    "freshness.<symbol>.<timeframe>": "freshness age_hours last error",
     "corporate_actions": "splits dividends suspect jumps unusable_dividends features_stale",
     "corporate_actions.splits": ACTION_KIND,
     "corporate_actions.dividends": ACTION_KIND,
@@ -119,6 +121,7 @@ def full_facts() -> RunFacts:
             "AAPL": {"1m": {"symbol": "✓", "expected_sessions": 20, "complete": 20, "percent": 100.0}}
         },
         corporate_actions=full_actions(),
+        freshness={"AAPL": {"1m": age_row("stale", timedelta(hours=6.5), NOW, "HTTP 500")}},
     )
 
 

@@ -1,0 +1,112 @@
+"""What health, freshness and matrix cost over 500 symbols, 8 timeframes and 5 years: against one count."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+
+from benchmarks.report import Figure, at_most, exactly, median_ratio, seconds, shown
+from benchmarks.scratch import scratch
+from lib.clock import ScaledClock
+from lib.health import judge
+from lib.jobs.status import SeriesState, matrix_of, plans_in_use, read_facts, read_series
+from lib.settings import Settings
+from lib.store.database import Database, open_database
+from lib.store.records import Records
+from lib.wiring import calendars
+
+NOW = datetime(2025, 1, 6, 12, tzinfo=UTC)
+
+# Most are stocks. Some series are behind, some have gaps, some failed: what there is to tell of costs most.
+FILL = (
+    "UPDATE tracked_symbols SET active = false",
+    """INSERT INTO tracked_symbols (symbol, asset_class, vendor_ticker, calendar)
+       SELECT 'S' || lpad(n::text, 3, '0'), CASE WHEN n > 50 THEN 'stock' ELSE 'crypto' END,
+              CASE WHEN n > 50 THEN '' ELSE 'X:' END || 'S' || n, CASE WHEN n > 50 THEN 'XNYS' ELSE '24/7' END
+       FROM generate_series(1, 500) AS n""",
+    """INSERT INTO session_audit (symbol, timeframe, session_date, n_bars, n_regular, first_ts, last_ts)
+       SELECT t.symbol, f.timeframe, s.session_date, 390, 390, s.open_utc, s.close_utc
+       FROM tracked_symbols AS t CROSS JOIN unnest(t.timeframes) AS f(timeframe)
+       JOIN sessions AS s ON s.calendar = t.calendar
+       WHERE t.active AND s.session_date BETWEEN '2020-01-01' AND '2025-01-05'""",
+    """INSERT INTO series_status (symbol, timeframe, n_bars, first_ts, last_ts, answered_until, written_at,
+                                  attempted_at, failures, error)
+       SELECT symbol, timeframe, sum(n_bars), min(first_ts),
+              max(last_ts) - CASE WHEN symbol LIKE '%7' THEN interval '3 days' ELSE interval '1 minute' END,
+              NULL, now(), now(), (symbol LIKE '%9')::integer,
+              CASE WHEN symbol LIKE '%9' THEN 'the service failed (500)' END
+       FROM session_audit GROUP BY symbol, timeframe""",
+    """INSERT INTO backfill_gaps
+           (symbol, timeframe, gap_start, gap_end, days, state, detected_at, filled, filled_at)
+       SELECT 'S' || lpad((n % 500 + 1)::text, 3, '0'), (ARRAY['1m', '5m', '1d'])[n % 3 + 1],
+              '2020-01-06'::date + n % 1500, '2020-01-07'::date + n % 1500, 1, 'missing', now(), n % 50 > 0,
+              CASE WHEN n % 50 > 0 THEN now() END
+       FROM generate_series(1, 20000) AS n""",
+    """INSERT INTO backfill_runs
+           (run_id, script, started_at, finished_at, status, arguments, exit_status, requests)
+       SELECT 'run' || n, (ARRAY['master_backfill', 'backfill_features', 'backfill_corporate_actions'])[n % 3 + 1],
+              now() - n * interval '8 hours', now() - n * interval '8 hours' + interval '10 minutes', 'complete',
+              '{}', 0, 500
+       FROM generate_series(1, 5000) AS n""",
+)
+
+
+async def fill(connection: asyncpg.Connection) -> None:
+    """Five years of 500 symbols as far as the records know of them; of bars there are none."""
+    for statement in FILL:
+        await connection.execute(statement)
+    await connection.execute("VACUUM ANALYZE")
+
+
+async def measure(database_url: str | None = None, pairs: int = 7) -> list[Figure]:
+    """Each question as its command asks it, the calendars loaded anew each time, against one count(*)."""
+    async with scratch(database_url) as databases:
+        settings = Settings(home=Path("/nonexistent"), database_url=await databases.database())
+        async with open_database(settings) as database:
+            asker = _Asker(database)
+            await asker.series()  # fills the calendars
+            async with database.connection() as connection:
+                await fill(connection)
+                rows = await connection.fetchval("SELECT count(*) FROM session_audit")
+                figures = [
+                    shown("audited sessions", rows),
+                    exactly("series", len(await asker.series()), 4000),
+                ]
+                for name in ("health", "freshness", "matrix"):
+                    ask: Callable[[], Awaitable[object]] = getattr(asker, name)
+                    figures.append(await _against_count(name, ask, connection, pairs))
+    return figures
+
+
+async def _against_count(
+    name: str, ask: Callable[[], Awaitable[object]], connection: asyncpg.Connection, pairs: int
+) -> Figure:
+    taken = []
+    for _ in range(pairs + 1):  # the first warms up
+        whole = await seconds(lambda: connection.fetchval("SELECT count(*) FROM session_audit"))
+        taken.append((await seconds(ask), whole))
+    return at_most(f"{name} / count(*) (median of pairs)", median_ratio(taken[1:]), 0.2)
+
+
+class _Asker:
+    """The questions of the commands, without their tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._records = Records(database)
+        self._clock = ScaledClock(NOW)
+
+    async def series(self) -> list[SeriesState]:
+        sessions = await calendars(self._database, self._clock)
+        plans = await plans_in_use(self._records, None)
+        return await read_series(self._records, sessions, self._clock.now(), plans)
+
+    async def health(self) -> None:
+        judge(await read_facts(self._records, await self.series(), self._clock.now()))
+
+    async def freshness(self) -> None:
+        await self.series()
+
+    async def matrix(self) -> None:
+        matrix_of(await self.series())
