@@ -153,3 +153,29 @@ def prune(
         return await prune(wanted, Place(out, database_url, demo))
 
     run(main, out)
+
+
+@app.command()
+def doctor(
+    demo: options.Demo = False,
+    database_url: options.DatabaseUrl = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    log_file: options.LogFile = None,
+) -> None:
+    """Check the set-up: secrets, disk, database, rights, key, plan and clock; two requests. Says what to do.
+
+    Example: python scripts/backfill_status.py doctor
+
+    Exit status: 0 all is well, 1 a warning, 2 something a night would fail by, 130 or 143 interrupted.
+    """
+    out = Output(as_json, quiet, verbose, log_file)
+
+    async def main() -> int:
+        from lib.commands.status_doctor import examine
+        from lib.commands.status_reading import Place
+
+        return await examine(Place(out, database_url, demo))
+
+    run(main, out)

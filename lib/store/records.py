@@ -37,6 +37,11 @@ class Records:
         async with self._database.connection() as connection:
             return await runs.read_run_statistics(connection)
 
+    async def rights(self) -> dict[str, Any]:
+        """What the role may do, and which server and schema it works with."""
+        async with self._database.connection() as connection:
+            return dict((await connection.fetch(sql.load("read_rights")))[0])
+
     async def script_figures(self) -> list[tuple[Any, ...]]:
         """What each script did last, and when it was last complete, by script."""
         async with self._database.connection() as connection:
