@@ -7,7 +7,7 @@ for as long as the digits reach: a value that depends on how far back the bars a
 ends it: after ``STILL_BARS`` bars without a move RSI is 50 and ADX 0, and they begin anew with the next move.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -21,14 +21,15 @@ BoolArray = npt.NDArray[np.bool_]
 STILL_BARS = 200
 
 
-def recursive(bars: Bars) -> Iterator[tuple[str, FloatArray]]:
-    """Name and values of each, shape (n,), NaN in the warm-up; one after the other, so that few are held."""
-    yield "ema_12", talib.EMA(bars.close, 12)
-    yield "ema_26", talib.EMA(bars.close, 26)
-    yield from zip(("macd", "macd_signal", "macd_hist"), talib.MACD(bars.close, 12, 26, 9), strict=True)
-    yield "atr_14", talib.ATR(bars.high, bars.low, bars.close, 14)
-    yield "rsi_14", _rsi(bars.close)
-    yield "adx_14", _adx(bars)
+def recursive(bars: Bars) -> Iterator[tuple[Sequence[str], Callable[[], Sequence[FloatArray]]]]:
+    """The names of each, and what computes their values: shape (n,), NaN in the warm-up."""
+    close, hlc = bars.close, (bars.high, bars.low, bars.close)
+    yield ("ema_12",), lambda: (talib.EMA(close, 12),)
+    yield ("ema_26",), lambda: (talib.EMA(close, 26),)
+    yield ("macd", "macd_signal", "macd_hist"), lambda: talib.MACD(close, 12, 26, 9)
+    yield ("atr_14",), lambda: (talib.ATR(*hlc, 14),)
+    yield ("rsi_14",), lambda: (_rsi(close),)
+    yield ("adx_14",), lambda: (_adx(bars),)
 
 
 def _rsi(close: FloatArray) -> FloatArray:

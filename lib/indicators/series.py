@@ -1,6 +1,8 @@
 """All features of a series at once."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +14,11 @@ from lib.indicators.windowed import windowed
 
 BoolArray = npt.NDArray[np.bool_]
 Features = dict[str, FloatArray]
+Task = Callable[[], None]
 
 BLOCK_BARS = 65_536  # windows are computed so many bars at a time, from what stays in the processor's cache
+THREADS = 2  # of a computation; a third gains nothing while the database works beside it
+FEW_TASKS = 9  # those of one block: not worth a thread
 
 
 def compute(
@@ -82,27 +87,52 @@ def _compute(
     # One allocation: a large one gets large pages, and separate arrays would cost as much as their values.
     table = np.empty((len(wanted), len(bars)))
     result = dict(zip(wanted, table, strict=True))
-    if not len(bars):
-        return result
-    for name, values in recursive(bars):
-        if name in result:
-            result[name][:] = values
-    if "obv" in result:
-        on_balance_volume(bars, obv_known, out=result["obv"])
-    if "bars_since_hole" in result:
-        _count_since_hole(after_hole, out=result["bars_since_hole"])
-    for start, end in _blocks(len(bars)):
-        reach = slice(max(0, start - WINDOW_BARS), end)
-        ranked = "volatility_rank_252" in result  # the one that takes as long as a dozen others
-        for name, values in windowed(bars.take(reach), bars_per_year, ranked=ranked).items():
-            if name in result:
-                _place(result[name][start:end], values)
+    if len(bars):
+        _carry_out([*_whole(bars, after_hole, obv_known, result), *_blocks(bars, bars_per_year, result)])
     return result
 
 
-def _blocks(n: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, n, BLOCK_BARS):
-        yield start, min(start + BLOCK_BARS, n)
+def _carry_out(tasks: Sequence[Task]) -> None:
+    """All *tasks*, on both of two cores: TA-Lib and numpy leave the interpreter to others while they work."""
+    if len(tasks) <= FEW_TASKS:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done in [pool.submit(task) for task in tasks]:
+            done.result()
+
+
+def _whole(
+    bars: Bars, after_hole: BoolArray | None, obv_known: tuple[int, float] | None, result: Features
+) -> Iterator[Task]:
+    """What goes through the whole series, each a task that fills its part of *result*."""
+    for names, values in recursive(bars):
+        if not result.keys().isdisjoint(names):
+            yield partial(_fill, result, names, values)
+    if "obv" in result:
+        yield partial(on_balance_volume, bars, obv_known, result["obv"])
+    if "bars_since_hole" in result:
+        yield partial(_count_since_hole, after_hole, result["bars_since_hole"])
+
+
+def _fill(result: Features, names: Sequence[str], values: Callable[[], Sequence[FloatArray]]) -> None:
+    for name, column in zip(names, values(), strict=True):
+        if name in result:
+            result[name][:] = column
+
+
+def _blocks(bars: Bars, bars_per_year: float, result: Features) -> Iterator[Task]:
+    """The windows, block by block, each a task that fills its part of *result*."""
+    for start in range(0, len(bars), BLOCK_BARS):
+        yield partial(_fill_block, bars, start, min(start + BLOCK_BARS, len(bars)), bars_per_year, result)
+
+
+def _fill_block(bars: Bars, start: int, end: int, bars_per_year: float, result: Features) -> None:
+    reach = bars.take(slice(max(0, start - WINDOW_BARS), end))
+    for name, values in windowed(reach, bars_per_year, ranked="volatility_rank_252" in result):
+        if name in result:
+            _place(result[name][start:end], values)
 
 
 def _place(target: FloatArray, values: FloatArray) -> None:

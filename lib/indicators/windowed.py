@@ -5,6 +5,8 @@ last bar, and the bars in front that have none are those of the warm-up. What a 
 or volume means is decided here: the middle of the scale, never the edge.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,22 +29,20 @@ _TIE = 1e-12  # typical prices closer than this, relatively, are one price: the 
 _STEPS = 1000  # into which each doubling of volatility is divided for its rank
 
 
-def windowed(bars: Bars, bars_per_year: float, *, ranked: bool = True) -> Features:
-    """All of them; a feature for which *bars* is too short is an empty array.
+def windowed(bars: Bars, bars_per_year: float, *, ranked: bool = True) -> Iterator[tuple[str, FloatArray]]:
+    """Name and values of each, one group after the other, so that few are held at a time.
 
-    *ranked*: with the rank of the volatility.
+    A feature for which *bars* is too short is an empty array. *ranked*: with the rank of the volatility.
     """
-    typical = (bars.high + bars.low + bars.close) / 3
     returns = _returns(bars)
-    return {
-        **returns,
-        **_averages(bars),
-        **_volatility(bars, returns["log_return"], np.sqrt(bars_per_year), ranked),
-        **_bollinger(bars),
-        **_range(bars),
-        **_oscillators(bars, typical),
-        **_volume(bars, typical),
-    }
+    yield from returns.items()
+    yield from _volatility(bars, returns["log_return"], np.sqrt(bars_per_year), ranked)
+    yield from _averages(bars).items()
+    yield from _bollinger(bars).items()
+    yield from _range(bars).items()
+    typical = (bars.high + bars.low + bars.close) / 3
+    yield from _oscillators(bars, typical).items()
+    yield from _volume(bars, typical).items()
 
 
 def _returns(bars: Bars) -> Features:
@@ -60,19 +60,18 @@ def _averages(bars: Bars) -> Features:
     return {**means, "trend_200": bars.close[199:] / means["sma_200"] - 1}
 
 
-def _volatility(bars: Bars, log_return: FloatArray, annual: float, ranked: bool) -> Features:
-    _, squares = window_spread(log_return, 20)
-    deviation = np.sqrt(squares / 19)
+def _volatility(
+    bars: Bars, log_return: FloatArray, annual: float, ranked: bool
+) -> Iterator[tuple[str, FloatArray]]:
+    deviation = np.sqrt(window_spread(log_return, 20)[1] / 19)
+    if ranked:  # it takes as long as a dozen others
+        yield "volatility_rank_252", window_rank(_steps(deviation), 252)
+    yield "volatility_20", deviation * annual
     high_low = np.log(bars.high / bars.low) ** 2
+    yield "parkinson_20", np.sqrt(window_mean(high_low, 20) * _PARKINSON) * annual
     close_open = np.log(bars.close / bars.open) ** 2
     garman_klass = window_mean(0.5 * high_low - _GARMAN_KLASS * close_open, 20)
-    rank = {"volatility_rank_252": window_rank(_steps(deviation), 252)} if ranked else {}
-    return {
-        **rank,
-        "volatility_20": deviation * annual,
-        "parkinson_20": np.sqrt(window_mean(high_low, 20) * _PARKINSON) * annual,
-        "garman_klass_20": np.sqrt(np.maximum(garman_klass, 0)) * annual,
-    }
+    yield "garman_klass_20", np.sqrt(np.maximum(garman_klass, 0)) * annual
 
 
 def _steps(deviation: FloatArray) -> npt.NDArray[np.int16]:

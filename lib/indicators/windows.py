@@ -52,23 +52,32 @@ def window_spread(x: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
     while count:
         if n & size:
             piece = slice(covered, covered + count)
-            squares += _between(total, covered, part[..., piece], size) + square[..., piece]
+            if covered:
+                squares += _between(total, covered, part[..., piece], size)
+            squares += square[..., piece]
             total += part[..., piece]
             covered += size
         if covered == n:
             break
         older, newer = part[..., :-size], part[..., size:]
-        square = square[..., :-size] + square[..., size:] + _between(older, size, newer, size)
-        part, size = older + newer, 2 * size
-    return total / n, squares
+        # Of equal windows a power of two long: as _between has it, to the last bit.
+        apart = newer - older
+        apart *= apart
+        apart *= 0.5 / size
+        apart += square[..., :-size]
+        apart += square[..., size:]
+        part, square, size = older + newer, apart, 2 * size
+    total /= n
+    return total, squares
 
 
 def _between(older: FloatArray, older_n: int, newer: FloatArray, newer_n: int) -> FloatArray:
     """What the distance of the means of two neighbouring windows adds to the squares of their union."""
-    if not older_n:
-        return np.zeros_like(older)
-    apart = newer / newer_n - older / older_n
-    return apart * apart * (older_n * newer_n / (older_n + newer_n))
+    apart = newer / newer_n
+    apart -= older / older_n
+    apart *= apart
+    apart *= older_n * newer_n / (older_n + newer_n)
+    return apart
 
 
 def window_max(x: FloatArray, n: int) -> FloatArray:
