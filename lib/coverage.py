@@ -16,6 +16,8 @@ from lib.bars import IntArray
 
 Range = tuple[int, int]
 
+NO_BARS: IntArray = np.array([], np.int64)
+
 
 def union(ranges: Iterable[Range]) -> list[Range]:
     """The range set that covers what any of *ranges* covers; empty ranges vanish."""
@@ -102,8 +104,8 @@ def answered(rows: Iterable[LedgerRow]) -> list[Range]:
     return union((r.start_ms, r.end_ms) for r in rows if r.outcome is not Answered.NOT_ENTITLED)
 
 
-def _without(row: LedgerRow, gone: Sequence[Range], asked_again: int) -> list[LedgerRow]:
-    """What remains of *row* outside *gone*, with *asked_again* of its bars gone too.
+def _without(row: LedgerRow, gone: Sequence[Range], known_t: IntArray) -> list[LedgerRow]:
+    """What remains of *row* outside *gone*; the bars of *known_t* that lie in *gone* no longer count.
 
     How the rest of the bars spread over the pieces is not known: the longest piece carries the count.
     """
@@ -111,16 +113,12 @@ def _without(row: LedgerRow, gone: Sequence[Range], asked_again: int) -> list[Le
     if pieces == [(row.start_ms, row.end_ms)]:
         return [row]
     longest = max(pieces, key=lambda r: r[1] - r[0], default=None)
-    left = max(0, row.n_bars - asked_again)
+    again = subtract([(row.start_ms, row.end_ms)], pieces)
+    left = max(0, row.n_bars - int(np.diff(np.searchsorted(known_t, again)).sum()))
     return [
         replace(row, start_ms=a, end_ms=b, n_bars=left if (a, b) == longest else 0, row_id=None)
         for a, b in pieces
     ]
-
-
-def _bars_within(answers: Sequence[LedgerRow], row: LedgerRow) -> int:
-    """The bars of *answers* that lie in the range of *row*: as many of its own were asked again."""
-    return sum(a.n_bars for a in answers if row.start_ms < a.end_ms and a.start_ms < row.end_ms)
 
 
 def _joined(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
@@ -143,16 +141,20 @@ def _joined(rows: Iterable[LedgerRow]) -> list[LedgerRow]:
 
 
 def record(
-    stored: Sequence[LedgerRow], answers: Sequence[LedgerRow], holes: Sequence[Range] = ()
+    stored: Sequence[LedgerRow],
+    answers: Sequence[LedgerRow],
+    holes: Sequence[Range] = (),
+    known_t: IntArray = NO_BARS,
 ) -> tuple[list[int], list[LedgerRow]]:
     """How the ledger of one series changes: ids to delete, rows to insert.
 
     *stored*: the rows that overlap or touch the answered range. *answers*: the new rows, disjoint.
     *holes*: what the answer leaves uncovered (refused bars) even where an older answer covered it.
+    *known_t*: stamps of the bars known in the answered range, ascending: the older rows need not count them.
     The new answers replace what they overlap; the rows of a series stay disjoint.
     """
     gone = [(r.start_ms, r.end_ms) for r in answers] + list(holes)
-    kept = [piece for row in stored for piece in _without(row, gone, _bars_within(answers, row))]
+    kept = [piece for row in stored for piece in _without(row, gone, known_t)]
     wanted = _joined([*kept, *answers])
     unchanged = {row.row_id for row in wanted if row.row_id is not None}
     delete = [row.row_id for row in stored if row.row_id is not None and row.row_id not in unchanged]

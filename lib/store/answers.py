@@ -208,7 +208,9 @@ class _Writing:
             touching,
             answer.fetched_at,
         )
-        await write_ledger(self._connection, self._series(answer.timeframe), touching, rows, answer.holes)
+        known = self._after[answer.timeframe].t
+        series = self._series(answer.timeframe)
+        await write_ledger(self._connection, series, touching, rows, answer.holes, known)
 
     async def _write_audit(self) -> dict[Timeframe, Gain]:
         """Bring the audited counts up to date; by how much those of each series grew."""

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import asyncpg
 
 from lib import sql
+from lib.bars import IntArray
 from lib.clock import from_ms, to_ms
-from lib.coverage import Answered, LedgerRow, Range, record
+from lib.coverage import NO_BARS, Answered, LedgerRow, Range, record
 from lib.store.bars import Series
 
 
@@ -38,12 +39,13 @@ async def write_ledger(
     stored: Sequence[LedgerRow],
     answers: Sequence[LedgerRow],
     holes: Sequence[Range] = (),
+    known_t: IntArray = NO_BARS,
 ) -> None:
     """Record *answers* of *series* over *stored*, the rows read for their range in this transaction.
 
-    *holes*: what the answer leaves uncovered.
+    *holes*: what the answer leaves uncovered. *known_t*: stamps of the bars known in its range, ascending.
     """
-    delete, insert = record(stored, answers, holes)
+    delete, insert = record(stored, answers, holes, known_t)
     if delete:
         await connection.execute(sql.load("delete_ledger_rows"), delete)
     if insert:

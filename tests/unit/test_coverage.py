@@ -106,6 +106,22 @@ def test_expired_answers_no_longer_cover_but_were_answered():
 
 
 def test_asking_a_part_again_keeps_the_count_of_bars():
-    _, insert = record([row(0, 100, n=50, row_id=1)], [row(20, 30, n=10)])
+    known = np.arange(0, 100, 2)
+    _, insert = record([row(0, 100, n=50, row_id=1)], [row(20, 40, n=10)], (), known)
 
     assert insert == [row(0, 100, n=50)]
+
+
+def test_an_answer_that_reaches_beyond_an_older_one_counts_no_bar_twice_or_never():
+    """Pages of two runs begin at different bars."""
+    known = np.arange(0, 150, 2)
+    _, insert = record([row(0, 100, n=50, row_id=1)], [row(60, 150, n=45)], (), known)
+
+    assert insert == [row(0, 150, n=75)]
+
+
+def test_a_bar_that_is_refused_now_no_longer_counts():
+    answers = [row(20, 30, n=5), row(32, 40, n=4)]
+    _, insert = record([row(0, 100, n=50, row_id=1)], answers, [(30, 32)], np.arange(0, 100, 2))
+
+    assert sum(r.n_bars for r in insert) == 49
