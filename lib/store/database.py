@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 import asyncpg
@@ -77,7 +77,8 @@ class Database:
                 try:
                     yield cast(asyncpg.Connection, connection)
                 except (asyncio.CancelledError, asyncpg.InterfaceError, *LOST):
-                    connection.terminate()
+                    with suppress(asyncpg.InterfaceError):  # it may have been given back by its own end
+                        connection.terminate()
                     raise
 
     async def connect_alone(self, application_name: str) -> asyncpg.Connection:
@@ -126,7 +127,7 @@ async def open_url(
     with translated(name):
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=0,  # with more the pool looks for the server by itself, and logs that it is away
             max_size=POOL_SIZE,
             timeout=CONNECT_SECONDS,
             command_timeout=STATEMENT_SECONDS,

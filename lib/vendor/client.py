@@ -109,7 +109,7 @@ class VendorClient:
         """The bars that start in [start_ms, end_ms), oldest first; the pages cover it without a seam.
 
         Both ends should lie on the grid of *timeframe*: the vendor widens a range to whole windows, and bars
-        outside of what was asked make an answer invalid. A promised page that is empty is believed only the
+        outside of what was asked make an answer invalid. A promised page with nothing new is believed only the
         second time.
 
         Raises a VendorError; what was yielded before it stays true.
@@ -117,7 +117,7 @@ class VendorClient:
         request = PageRequest(instrument, timeframe, start_ms, end_ms)
         for number in range(_MAX_PAGES):
             page, following = await self._page(request)
-            if number and following is None and page.nothing:
+            if number and page.nothing:
                 page, following = await self._page(request)
             yield page
             if following is None:

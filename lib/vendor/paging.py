@@ -38,8 +38,8 @@ class Page:
 
     @property
     def nothing(self) -> bool:
-        """Whether the answer held no bar of any kind."""
-        return not (len(self.bars) or self.refused or self.duplicates)
+        """Whether the answer held no bar but repeats."""
+        return not (len(self.bars) or self.refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,11 @@ class Bench(Workbench):
         url = self.base_url or self.emulator.url
         return Settings(Path("/nonexistent"), Secret(DEFAULT_KEY), url, self.database_url)
 
+    async def tables(self):
+        """As of the workbench; without the ledger's own count, which is an estimate where a row was split."""
+        bars, coverage, counts = await super().tables()
+        return bars, [row[:-1] for row in coverage], counts
+
     async def job(self):
         return await self.run(SYMBOLS, "all", START, END, gap_retries=2)
 

@@ -45,7 +45,8 @@ async def test_a_schedule_of_faults(seed, databases, wanted, tmp_path):
             said = await fight.disturbed()
             bench = Bench(fight.database_url, fight.emulator, fight.clock)
             if RunStatus.COMPLETE in said:
-                assert await bench.tables() == wanted, "complete, and a bar is missing"
+                differs = difference(await bench.tables(), wanted)
+                assert not differs, f"complete, and {differs}"
             further = await fight.further(wanted)
             differs = difference(await bench.tables(), wanted)
             assert not differs, f"{differs} after {said}, {further}; {fight.errors}"

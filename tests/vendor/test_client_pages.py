@@ -112,12 +112,24 @@ async def test_a_next_page_beyond_the_range_is_not_asked_for(vendor, open_client
 async def test_the_last_bar_of_a_page_may_come_again_on_the_next(vendor, open_client, aapl):
     vendor.reply(answer(bar(0), bar(1), next_url=following(vendor, 2)))
     vendor.reply(answer(bar(1), next_url=following(vendor, 3)))
+    vendor.reply(answer(bar(1), next_url=following(vendor, 3)))  # asked again: it held nothing new
     vendor.reply(answer(bar(1), bar(5)))
     async with open_client() as client:
         pages = await read(client, aapl)
 
     assert [minutes_of(page) for page in pages] == [[0, 1], [], [5]]
     assert [page.duplicates for page in pages] == [0, 1, 1]
+
+
+async def test_a_page_of_a_repeat_alone_is_believed_only_the_second_time(vendor, open_client, aapl):
+    vendor.reply(answer(bar(0), bar(1), next_url=following(vendor, 2)))
+    vendor.reply(answer(bar(1), next_url=following(vendor, 5)))
+    vendor.reply(answer(bar(1), bar(3), next_url=following(vendor, 5)))
+    vendor.reply(answer(bar(5)))
+    async with open_client() as client:
+        pages = await read(client, aapl)
+
+    assert [minutes_of(page) for page in pages] == [[0, 1], [3], [5]]
 
 
 FOREIGN = [
