@@ -7,8 +7,9 @@ Stamps are int64 milliseconds since 1970-01-01 UTC; dates are int64 days since 1
 ``datetime.date`` singly. Ranges are half-open.
 """
 
+from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, partial
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -32,20 +33,27 @@ def _offset_ms(zone: ZoneInfo, moment: datetime) -> int:
 
 @cache
 def _offset_changes(zone_name: str) -> tuple[IntArray, IntArray]:
-    """Instants (ms) at which the zone's offset changes, and the offset (ms) in force from each."""
+    """Instants (ms) at which the zone's offset changes, and the offset (ms) in force from each.
+
+    Changes happen on the hour, and no two in one week.
+    """
     zone = ZoneInfo(zone_name)
-    step = timedelta(hours=1)
+    week = timedelta(days=7)
     moment, end = datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(_LAST_YEAR, 1, 1, tzinfo=UTC)
     instants, offsets = [-(2**62)], [_offset_ms(zone, moment)]
     while moment < end:
-        day_later = moment + timedelta(days=1)
-        if _offset_ms(zone, day_later) != offsets[-1]:
-            while _offset_ms(zone, moment) == offsets[-1]:
-                moment += step
-            instants.append(to_ms(moment))
-            offsets.append(_offset_ms(zone, moment))
-        moment = day_later
+        offset = _offset_ms(zone, moment + week)
+        if offset != offsets[-1]:
+            hours = range(7 * 24 + 1)
+            since = bisect_left(hours, True, key=partial(_has_offset, zone, moment, offset))
+            instants.append(to_ms(moment + timedelta(hours=since)))
+            offsets.append(offset)
+        moment += week
     return np.array(instants, np.int64), np.array(offsets, np.int64)
+
+
+def _has_offset(zone: ZoneInfo, since: datetime, offset_ms: int, hours: int) -> bool:
+    return _offset_ms(zone, since + timedelta(hours=hours)) == offset_ms
 
 
 def _offsets(t_ms: IntArray, zone: str) -> IntArray:

@@ -5,6 +5,8 @@ One NaN inside TA-Lib makes RSI 0 and ADX frozen for ever, both finite and wrong
 RSI and ADX are ratios of averages. While nothing moves both averages fade alike, and the last direction stays
 for as long as the digits reach: a value that depends on how far back the bars at hand go. So a still market
 ends it: after ``STILL_BARS`` bars without a move RSI is 50 and ADX 0, and they begin anew with the next move.
+
+TA-Lib is loaded when the first is computed: it brings pandas along, which a run without features need not load.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +14,6 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
-import talib
 
 from lib.bars import Bars, FloatArray
 
@@ -23,6 +24,8 @@ STILL_BARS = 200
 
 def recursive(bars: Bars) -> Iterator[tuple[Sequence[str], Callable[[], Sequence[FloatArray]]]]:
     """The names of each, and what computes their values: shape (n,), NaN in the warm-up."""
+    import talib
+
     close, hlc = bars.close, (bars.high, bars.low, bars.close)
     yield ("ema_12",), lambda: (talib.EMA(close, 12),)
     yield ("ema_26",), lambda: (talib.EMA(close, 26),)
@@ -33,11 +36,15 @@ def recursive(bars: Bars) -> Iterator[tuple[Sequence[str], Callable[[], Sequence
 
 
 def _rsi(close: FloatArray) -> FloatArray:
+    import talib
+
     moved = close[1:] != close[:-1]
     return _ended_by_stillness(lambda part: talib.RSI(close[part], 14), moved, 14, 50.0)
 
 
 def _adx(bars: Bars) -> FloatArray:
+    import talib
+
     high, low, close = bars.high, bars.low, bars.close
     higher, lower = high[1:] > high[:-1], low[1:] < low[:-1]
     moved = higher | lower

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lib.concurrency import run_bounded
 from lib.errors import BudgetSpent, KeyRefused, NotFound, SymbolUnknown, VendorError
 from lib.outcome import SymbolOutcome
 from lib.symbols import Instrument
@@ -16,17 +17,21 @@ async def resolve(
     A name that is not tracked is looked up once at the vendor and tracked from then on.
     """
     known = {i.symbol: i for i in await toolkit.store.instruments(names)}
-    instruments, failed = [], []
-    for name in names if names is not None else known:
+
+    async def one(name: str) -> Instrument | SymbolOutcome:
         try:
-            instruments.append(known.get(name) or await look_up(toolkit, name))
+            return known.get(name) or await look_up(toolkit, name)
         except KeyRefused:
             raise
         except BudgetSpent as error:
-            failed.append(SymbolOutcome(name, error=f"not looked up: {error}", left=True))
+            return SymbolOutcome(name, error=f"not looked up: {error}", left=True)
         except (SymbolUnknown, VendorError) as error:
-            failed.append(SymbolOutcome(name, error=f"{error} ({error.hint})" if error.hint else str(error)))
-    return instruments, failed
+            return SymbolOutcome(name, error=f"{error} ({error.hint})" if error.hint else str(error))
+
+    wanted = names if names is not None else list(known)
+    found = await run_bounded(wanted, one, limit=toolkit.windows_at_once)
+    instruments = [one for one in found if isinstance(one, Instrument)]
+    return instruments, [one for one in found if isinstance(one, SymbolOutcome)]
 
 
 async def look_up(toolkit: Toolkit, symbol: str, vendor_ticker: str | None = None) -> Instrument:

@@ -59,7 +59,7 @@ class AlertStore:
 
     async def note(self, channel: str, alerts: Sequence[Alert], now: datetime, *, told: bool) -> None:
         """Record that *channel* was told of *alerts* as they are, or could not be."""
-        query = sql.load("note_told" if told else "note_not_told")
+        query = sql.load("note_told") if told else sql.load("note_not_told")
         await self._connection.execute(query, channel, [alert.alert_id for alert in alerts], now)
 
 
