@@ -197,6 +197,28 @@ def status(database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     _measure("status", lambda: measure(database_url), as_json)
 
 
+@app.command()
+def features(
+    symbols: Symbols = None,
+    years: Annotated[
+        int,
+        typer.Option(min=1, help="Years of the longest history; a half and a quarter of it are compared."),
+    ] = 4,
+    pairs: Pairs = 5,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Features against pandas, against COPY, and a night against two years; some ten minutes.
+
+    In a minute: --symbols BTC,AAPL,KO --years 1 --pairs 1
+    """
+    from benchmarks.features import measure
+    from lib.commands.options import parse_symbols
+
+    names = parse_symbols(symbols)
+    _measure("features", lambda: measure(names, years, pairs, database_url), as_json)
+
+
 @app.callback()
 def benchmark() -> None:
     """Measure the toolkit: every figure is a ratio against something else measured in the same run."""

@@ -23,12 +23,12 @@ from lib.settings import Settings
 from lib.store.answers import Answer
 from lib.store.database import Database, open_database
 from lib.symbols import AssetClass, Instrument
-from lib.timeframe import MINUTE_MS, Timeframe
+from lib.timeframe import DAY_MS, MINUTE_MS, Timeframe
 from lib.wiring import Toolkit, VendorTerms, open_toolkit
 from lib.zones import day_number, midnights
 
 PAGE = 50_000
-FIRST, LAST = date(2023, 1, 1), date(2024, 12, 31)
+DATES = DateRange(date(2023, 1, 1), date(2024, 12, 31))
 NOW = datetime(2025, 1, 6, 12, tzinfo=UTC)
 # How many minutes have trades. Coins and the extended hours are thinner than the regular session.
 REGULAR, EXTENDED, COIN = 0.99, 0.08, 0.62
@@ -47,9 +47,9 @@ async def scratch_toolkit(database_url: str | None = None) -> AsyncIterator[tupl
             yield toolkit, database
 
 
-def traded_minutes(instrument: Instrument, sessions: SessionTable, seed: int) -> IntArray:
-    """The minutes of two years in which this simulated instrument traded, ms, ascending."""
-    part = sessions.between(FIRST, LAST + timedelta(days=1))
+def traded_minutes(instrument: Instrument, sessions: SessionTable, dates: DateRange, seed: int) -> IntArray:
+    """The minutes of *dates* in which this simulated instrument traded, ms, ascending."""
+    part = sessions.between(dates.start, dates.end + timedelta(days=1))
     lengths = (part.extended_close_ms - part.extended_open_ms) // MINUTE_MS
     session = np.repeat(np.arange(len(part)), lengths)
     first = np.cumsum(lengths) - lengths
@@ -59,26 +59,36 @@ def traded_minutes(instrument: Instrument, sessions: SessionTable, seed: int) ->
     return np.asarray(t[np.random.default_rng(seed).random(len(t)) < share], np.int64)
 
 
-def bars_at(t: IntArray) -> Bars:
-    """Bars at these stamps; what they say is of no importance here."""
-    price = np.full(len(t), 100.0)
-    return Bars(t, price, price, price, price, np.full(len(t), 10.0), price, np.full(len(t), 3))
+def bars_at(t: IntArray, seed: int) -> Bars:
+    """Bars at these stamps, of a price that wanders from 100."""
+    rng = np.random.default_rng(seed)
+    close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 2e-4, len(t)))), 2)
+    open_ = np.round(close * np.exp(rng.normal(0, 2e-4, len(t))), 2)
+    high, low = np.maximum(open_, close) + 0.02, np.minimum(open_, close) - 0.02
+    volume, trades = np.round(rng.exponential(1000, len(t))), rng.integers(1, 400, len(t))
+    return Bars(t, open_, high, low, close, volume, (open_ + close) / 2, trades)
 
 
-async def write_history(toolkit: Toolkit, instrument: Instrument, seed: int) -> None:
-    """Two years of one instrument, as a backfill leaves them: bars, derived bars, ledger, audit."""
+async def write_history(
+    toolkit: Toolkit, instrument: Instrument, dates: DateRange, seed: int, days_past: int = 0
+) -> None:
+    """*dates* of one instrument, as a backfill leaves them: bars, derived bars, ledger, audit.
+
+    *days_past*: how many days after them the vendor said have no bars, so that the last week ends.
+    """
     sessions = toolkit.sessions[instrument.calendar]
     start, end = (
-        int(ms) for ms in midnights(np.array([day_number(FIRST), day_number(LAST) + 1]), instrument.zone)
+        int(ms)
+        for ms in midnights(np.array([day_number(dates.start), day_number(dates.end) + 1]), instrument.zone)
     )
-    minutes = traded_minutes(instrument, sessions, seed)
-    edges = [start, *minutes[PAGE::PAGE].tolist(), end]
-    for a, b in pairwise(edges):
-        answer = Answer(instrument, Timeframe.M1, a, b, bars_at(minutes).between(a, b), (), NOW)
+    minutes = traded_minutes(instrument, sessions, dates, seed)
+    bars = bars_at(minutes, seed)
+    for a, b in pairwise([start, *minutes[PAGE::PAGE].tolist(), end]):
+        answer = Answer(instrument, Timeframe.M1, a, b, bars.between(a, b), (), NOW)
         await toolkit.store.write_answer(answer, sessions, derive=True)
-    days = midnights(sessions.between(FIRST, LAST + timedelta(days=1)).days, instrument.zone)
-    # Weeks reach over both ends of the range.
-    answer = Answer(instrument, Timeframe.D1, start, end + 5 * 86_400_000, bars_at(days), (), NOW)
+    days = midnights(sessions.between(dates.start, dates.end + timedelta(days=1)).days, instrument.zone)
+    past = end + days_past * DAY_MS
+    answer = Answer(instrument, Timeframe.D1, start, past, bars_at(days, seed), (), NOW)
     await toolkit.store.write_answer(answer, sessions, derive=True)
 
 
@@ -87,8 +97,8 @@ async def measure(database_url: str | None = None, pairs: int = 5) -> list[Figur
     async with scratch_toolkit(database_url) as (toolkit, database):
         instruments = await toolkit.store.instruments(None)
         for seed, instrument in enumerate(instruments):
-            await write_history(toolkit, instrument, seed)
-        scopes = [Scope(i, Wanted(DateRange(FIRST, LAST), tuple(Timeframe))) for i in instruments]
+            await write_history(toolkit, instrument, DATES, seed, days_past=5)
+        scopes = [Scope(i, Wanted(DATES, tuple(Timeframe))) for i in instruments]
         async with database.connection() as connection:
             await connection.execute("VACUUM ANALYZE")
             rows = await connection.fetchval("SELECT count(*) FROM market_data")
