@@ -124,12 +124,12 @@ def _williams_r(high: Column, low: Column, close: Column) -> Column:
 
 
 def by_classic(frame: pd.DataFrame) -> Columns:
-    """Those that pandas-ta-classic has, computed by itself: it can hand some on to TA-Lib, which is ours."""
+    """Those that pandas-ta-classic has, as it computes them unless told to hand some on to TA-Lib."""
     import pandas_ta_classic as ta
 
     bars = {name: frame[name] for name in ("high", "low", "close")}
     close, volume = frame["close"], frame["volume"]
-    use: dict[str, Any] = {"talib": False}
+    use: dict[str, Any] = {"talib": False}  # its default
     macd, bands = ta.macd(close, **use), ta.bbands(close, 20, **use)
     stochastic = ta.stoch(**bars, k=14, d=3, smooth_k=3, **use)
     return {
