@@ -12,6 +12,7 @@ page         matrix and calendars of a run as one HTML file
 audit        the JSON document of a run
 entitlement  what the plan turned out not to include
 health       whether the database can be trusted, and why not
+estimate     what asking costs: requests by kind, pages, bytes
 cover plan rollup adjustment checks gaps verification indicators freshness      pure
 actions coverage sessions retry budget concurrency sql       tiny
 settings outcome bars symbols zones timeframe clock errors   words spoken in several rooms

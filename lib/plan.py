@@ -1,8 +1,9 @@
 """What to ask the vendor: from what is wanted and what is covered to the fewest request windows. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from math import ceil
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from lib.zones import ceil_to_window, local_days, midnight_ms, midnights, sunday
 
 PAGE_BASE_BARS = 50_000  # the vendor's limit of a page, in minute or day bars
 WINDOW_BASE_BARS = 45_000  # what a window is sized for, so that it fits one page
+SEEN_MARGIN = 1.5  # a thin name may have busier months than those that were seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Window:
     timeframe: Timeframe
     start_ms: int
     end_ms: int
-    base_bars: int  # estimated, never less than what a liquid name has
+    base_bars: int  # estimated: what a liquid name has, or, with a margin, what this one was seen to have
+    again: bool = False  # all of it was answered before
 
 
 def fetched_timeframes(wanted: Iterable[Timeframe], *, derive: bool) -> tuple[Timeframe, ...]:
@@ -82,6 +85,13 @@ def kept_range(
     return max(span[0], first), max(span[1], first)
 
 
+def listed_from_ms(instrument: Instrument) -> int:
+    """Before this instant no bars are asked for: the week in which *instrument* was first traded; 0: no limit."""
+    first = instrument.listed_from
+    # From its Sunday: a week is whole only where all its days are covered.
+    return midnight_ms(sunday_of(first), instrument.zone) if first else 0
+
+
 def missing_ranges(
     wanted: Range, settled_until_ms: int, covered: Iterable[Range], again: Iterable[Range] = ()
 ) -> list[Range]:
@@ -99,7 +109,11 @@ def missing_ranges(
 
 
 def windows(
-    missing: Sequence[Range], timeframe: Timeframe, instrument: Instrument, sessions: SessionTable
+    missing: Sequence[Range],
+    timeframe: Timeframe,
+    instrument: Instrument,
+    sessions: SessionTable,
+    seen: float | None = None,
 ) -> list[Window]:
     """The fewest windows that hold *missing*, none over ``WINDOW_BASE_BARS`` base bars.
 
@@ -107,8 +121,12 @@ def windows(
     range while it fits; asking a little of what is covered again is cheaper than another request. Ranges too
     long for one window are split where a session ends. What holds no session's hours is not asked at all: it
     becomes part of the window that reaches the next session. (gap-model §3.10)
+
+    *seen*: minute bars that a session of this name was seen to have on average.
     """
-    counter = _BaseBars(timeframe, instrument, sessions)
+    if not missing:
+        return []
+    counter = _BaseBars(timeframe, instrument, sessions, seen)
     out: list[Range] = []
     for start, end in (piece for r in missing for piece in counter.split(r)):
         if out and counter.count(out[-1][0], end) <= WINDOW_BASE_BARS:
@@ -119,10 +137,38 @@ def windows(
     return [window for window in asked if window.base_bars]
 
 
+def marked(
+    asked: Sequence[Window], missing: Sequence[Range], before: Sequence[Range], sessions: SessionTable
+) -> list[Window]:
+    """*asked*, with a mark on each window of which all hours that are *missing* were answered *before*."""
+
+    def again(window: Window) -> bool:
+        new = subtract(clip(missing, window.start_ms, window.end_ms), before)
+        return not any(_holds_hours(r, window.timeframe, sessions) for r in new)
+
+    return [replace(window, again=again(window)) for window in asked] if before else list(asked)
+
+
+def _holds_hours(span: Range, timeframe: Timeframe, sessions: SessionTable) -> bool:
+    """Whether bars may start in *span*."""
+    if timeframe.base is Timeframe.D1:
+        first, past = np.searchsorted(midnights(sessions.days, sessions.zone), span)
+    else:
+        first = np.searchsorted(sessions.extended_close_ms, span[0], side="right")
+        past = np.searchsorted(sessions.extended_open_ms, span[1])
+    return bool(first < past)
+
+
 class _BaseBars:
     """Estimates the base bars of a range of one series: at most what a liquid name has."""
 
-    def __init__(self, timeframe: Timeframe, instrument: Instrument, sessions: SessionTable) -> None:
+    def __init__(
+        self,
+        timeframe: Timeframe,
+        instrument: Instrument,
+        sessions: SessionTable,
+        seen: float | None = None,
+    ) -> None:
         self._zone = instrument.zone
         self._timeframe = timeframe
         if timeframe.base is Timeframe.D1:
@@ -133,6 +179,8 @@ class _BaseBars:
             # To the end of the 4h window, which in winter reaches beyond the session: its minutes are needed.
             self._starts, self._ends = sessions.extended_open_ms, unit_ends_ms(sessions, Timeframe.H4)
             self._each = (sessions.extended_close_ms - sessions.extended_open_ms) // Timeframe.M1.step_ms
+            if seen is not None:
+                self._each = np.minimum(self._each, max(1, ceil(SEEN_MARGIN * seen)))
         self._total = np.r_[0, np.cumsum(self._each)]
 
     def count(self, start_ms: int, end_ms: int) -> int:
@@ -179,6 +227,6 @@ def halves(
     counter = _BaseBars(window.timeframe, instrument, sessions)
     older, newer = (window.start_ms, cut), (cut, window.end_ms)
     return (
-        Window(window.timeframe, *older, counter.count(*older)),
-        Window(window.timeframe, *newer, counter.count(*newer)),
+        Window(window.timeframe, *older, counter.count(*older), window.again),
+        Window(window.timeframe, *newer, counter.count(*newer), window.again),
     )

@@ -9,6 +9,7 @@ from datetime import datetime
 from lib.budget import Budget
 from lib.clock import Clock, Lag
 from lib.entitlement import Entitlement
+from lib.estimate import Loads
 from lib.outcome import Busy
 from lib.retry import RetryPolicy
 from lib.sessions import Delay, Plans, SessionTable
@@ -40,7 +41,7 @@ class VendorTerms:
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """What a job works with; whoever is handed it does not close it."""
+    """What a job works with; whoever is handed it does not close it. *sent*: requests so far, by kind."""
 
     settings: Settings
     clock: Clock
@@ -53,6 +54,7 @@ class Toolkit:
     api_busy: Busy
     entitlement: Entitlement = field(default_factory=Entitlement)
     lag: Lag = field(default_factory=Lag)
+    sent: Loads = field(default_factory=Loads)
     windows_at_once: int = ANSWERS_IN_FLIGHT
     max_requests: int | None = None
 

@@ -14,6 +14,7 @@ from typing import Annotated, TypedDict, cast, get_args, get_origin, get_type_hi
 from urllib.parse import quote
 
 from lib.audit.actions import ACTION_SHAPES, CorporateActions
+from lib.estimate import Purpose
 from lib.outcome import RunStatus, SeriesOutcome, SeriesStatus, SymbolOutcome
 from lib.settings import Secret
 
@@ -113,6 +114,18 @@ class Requests(TypedDict):
     ]
 
 
+class PlanAndFact(TypedDict):
+    """Requests of one kind: planned when the run began, and what came of the plan.
+
+    Tries again after a failure or a 429 are no requests of their own: they are in ``requests``.
+    """
+
+    planned_requests: Annotated[int, "requests planned"]
+    planned_pages: Annotated[int, "pages that their answers were thought to take"]
+    sent_requests: Annotated[int, "requests sent, each counted once however often it was tried"]
+    received_pages: Annotated[int, "pages received; every one is a request to the vendor"]
+
+
 class Summary(TypedDict):
     """The run in seven numbers."""
 
@@ -149,10 +162,18 @@ class Audit(TypedDict):
     freshness: Annotated[dict[str, dict[str, Age]], "by symbol and timeframe: how old it is now"]
     timing: Annotated[Timing, "where the time went"]
     requests: Annotated[Requests, "what was sent to the vendor"]
+    plan: Annotated[
+        dict[Purpose, PlanAndFact] | None,
+        "plan and fact by kind: minute_windows, day_windows, market_days, rechecks (of what had been answered), "
+        "look_ups, corporate_actions, gap_rounds (never planned); null where nothing was planned",
+    ]
     summary: Annotated[Summary, "the run in seven numbers"]
 
 
-_SHAPES = (Audit, Config, Processed, Gap, Retry, Completeness, Age, Timing, Requests, Summary, *ACTION_SHAPES)
+_SHAPES = (
+    *(Audit, Config, Processed, Gap, Retry, Completeness, Age, Timing, Requests, PlanAndFact, Summary),
+    *ACTION_SHAPES,
+)
 _NAMES = frozenset(name for shape in _SHAPES for name in shape.__annotations__)
 
 
@@ -171,6 +192,7 @@ class RunFacts:
     completeness: Mapping[str, Mapping[str, Completeness]] = field(default_factory=dict)
     corporate_actions: CorporateActions | None = None
     gaps_remaining: int | None = None
+    plan: Mapping[Purpose, PlanAndFact] | None = None
     freshness: Mapping[str, Mapping[str, Age]] = field(default_factory=dict)
 
 
@@ -190,6 +212,7 @@ def build_audit(facts: RunFacts, now: datetime, key: Secret) -> Audit:
         "freshness": {symbol: dict(series) for symbol, series in facts.freshness.items()},
         "timing": facts.timing,
         "requests": facts.requests,
+        "plan": None if facts.plan is None else dict(facts.plan),
         "summary": _summary(facts),
     }
     return cast(Audit, cleaned(document, key))
@@ -351,6 +374,8 @@ def _inside(hint: object, path: str, names: list[str]) -> Iterator[tuple[str, st
     if is_typeddict(hint):
         yield from _described(hint, f"{path}.")
     elif get_origin(hint) is dict:
-        yield from _inside(get_args(hint)[1], f"{path}.{names[0]}", names[1:])
+        key, value = get_args(hint)
+        name = names[0] if key is str else f"<{key.__name__.lower()}>"
+        yield from _inside(value, f"{path}.{name}", names[1:])
     elif get_origin(hint) is list:
         yield from _inside(get_args(hint)[0], f"{path}[]", names)

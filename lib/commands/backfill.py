@@ -20,14 +20,13 @@ from lib.commands.action_summary import show_action_findings, show_actions
 from lib.commands.after import NOTHING, Wanted, after_run
 from lib.commands.matrix import show_matrix, show_remaining
 from lib.commands.page import write_page
+from lib.commands.plan_summary import plan_document, show_plan
 from lib.commands.progress import watching
 from lib.commands.pruned import pruned_line
 from lib.commands.running import Output, set_up_logging, told
 from lib.commands.summary import (
-    plan_document,
     problem_lines,
     show_places,
-    show_plan,
     show_problems,
     show_scanned,
     show_symbols,
@@ -35,6 +34,7 @@ from lib.commands.summary import (
 )
 from lib.errors import BackfillError, LockHeld, RunInterrupted, UsageError
 from lib.gaps import gaps_of
+from lib.jobs.plan import skipped_sessions
 from lib.jobs.run import Pacing, Report, Request, carry_out, new_report, plan
 from lib.jobs.scan import scan
 from lib.sessions import SessionTable
@@ -195,8 +195,9 @@ async def _carry_out(job: Job, toolkit: Toolkit, report: Report, output: Output)
 
 async def _dry_run(job: Job, toolkit: Toolkit, output: Output) -> int:
     plans = await plan(toolkit, job.symbols, job.request, actions=job.actions)
-    show_plan(output.console(), plans, job.terms.rate_limit)
-    output.result(plan_document(plans, job.terms.rate_limit))
+    skipped = skipped_sessions(toolkit, plans)
+    show_plan(output.console(), plans, skipped, job.terms.rate_limit)
+    output.result(plan_document(plans, skipped, job.terms.rate_limit))
     return 0
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -15,17 +15,15 @@ from rich.table import Table
 from lib.audit import Audit, Requests
 from lib.commands.progress import MARK, worst_status
 from lib.freshness import Freshness
-from lib.jobs.ohlcv import SeriesPlan
-from lib.jobs.run import Report, RunPlan
+from lib.jobs.run import Report
 from lib.outcome import SeriesStatus, SymbolOutcome
-from lib.plan import PAGE_BASE_BARS
 
 MANY_SYMBOLS = 40
 MANY_PROBLEMS = 20
 MANY_OLD = 8
 _OLD = (Freshness.STALE, Freshness.OLDER, Freshness.MISSING)
 CHECKOUT = Path(__file__).resolve().parents[2]
-TEXT_COLUMNS = ("symbol", "status", "from", "newest (UTC)")
+TEXT_COLUMNS = ("symbol", "status", "from", "newest (UTC)", "timeframe", "asked for")
 LEAST_MISSED = ("from", "requests")
 LEGEND = "bars: in the range asked for, all timeframes; new: by this run, in whole weeks"
 AGAIN = "run the same command again: it asks only for what is missing"
@@ -172,7 +170,7 @@ def _table(console: Console, outcomes: Sequence[SymbolOutcome]) -> Table:
 
 
 def _table_of(columns: Sequence[str], outcomes: Sequence[SymbolOutcome]) -> Table:
-    table = _plain_table(columns)
+    table = plain_table(columns)
     for outcome in outcomes[:MANY_SYMBOLS]:
         cells = _cells(outcome)
         table.add_row(*(cells[name] for name in columns))
@@ -181,7 +179,8 @@ def _table_of(columns: Sequence[str], outcomes: Sequence[SymbolOutcome]) -> Tabl
     return table
 
 
-def _plain_table(columns: Sequence[str]) -> Table:
+def plain_table(columns: Sequence[str]) -> Table:
+    """An unruled table: words to the left, numbers to the right."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
     for name in columns:
         table.add_column(name, justify="left" if name in TEXT_COLUMNS else "right", no_wrap=True)
@@ -207,64 +206,3 @@ def _cells(outcome: SymbolOutcome) -> dict[str, str]:
 
 def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
-
-
-def show_plan(console: Console, run: RunPlan, rate_limit: int) -> None:
-    """Print what a run would ask, by symbol and timeframe, and whole markets' days."""
-    table = _plain_table(["symbol", "timeframe", "requests", "pages", "base bars"])
-    table.columns[1].justify = "left"
-    if run.market_days:
-        table.add_row("(market)", "1d", str(run.market_days), str(run.market_days), "")
-    if run.actions:
-        table.add_row("(events)", "", str(run.actions), str(run.actions), "")
-    for symbol, plan in run.symbols.items():
-        if plan is None:
-            table.add_row(escape(symbol), "looked up first", "1")
-        for series in plan or ():
-            bars = sum(w.base_bars for w in series.windows)
-            table.add_row(symbol, series.timeframe, str(len(series.windows)), str(pages(series)), f"{bars:,}")
-    console.print(table)
-    document = plan_document(run, rate_limit)
-    if run.market_days:
-        console.print("[dim](market): one request a date for the day bars of all symbols at once[/]")
-    if run.actions:
-        console.print("[dim](events): splits and dividends of all symbols, once a day[/]")
-    console.print("[dim]base bars: minute or day bars the answers may hold, at most; a page holds 50,000[/]")
-    console.print(
-        f"{document['requests']} requests, {document['pages']} pages; {_at_limit(document, rate_limit)}"
-    )
-    console.print("dry run: nothing was sent, nothing was stored")
-
-
-def _at_limit(document: Mapping[str, object], rate_limit: int) -> str:
-    if not rate_limit:
-        return "no rate limit"
-    minutes = document["minutes_at_limit"]
-    return f"{f'about {minutes} min' if minutes else 'within a minute'} at {rate_limit} a minute"
-
-
-def pages(plan: SeriesPlan) -> int:
-    """Pages of a plan: at least one a request, more where a window may hold more than a page."""
-    return sum(max(1, -(-w.base_bars // PAGE_BASE_BARS)) for w in plan.windows)
-
-
-def plan_document(run: RunPlan, rate_limit: int) -> dict[str, object]:
-    """The plan for programs: requests, pages and minutes at the limit, in all, by kind and by series."""
-    by_series = {
-        symbol: {s.timeframe: {"requests": len(s.windows), "pages": pages(s)} for s in plan or ()}
-        for symbol, plan in run.symbols.items()
-    }
-    unknown = [symbol for symbol, plan in run.symbols.items() if plan is None]
-    others = len(unknown) + run.market_days + run.actions
-    total = others + sum(s["requests"] for series in by_series.values() for s in series.values())
-    n_pages = others + sum(s["pages"] for series in by_series.values() for s in series.values())
-    return {
-        "requests": total,
-        "pages": n_pages,
-        # The first minute's share goes out at once; each further share a minute later.
-        "minutes_at_limit": max(0, n_pages - 1) // rate_limit if rate_limit else 0,
-        "look_ups": unknown,
-        "market_days": run.market_days,
-        "corporate_actions": run.actions,
-        "symbols": by_series,
-    }

@@ -15,6 +15,7 @@ from typing import Generic
 from lib.actions import Dividend, E, RefusedEvent, Split, compare
 from lib.clock import to_ms
 from lib.errors import BudgetSpent, KeyRefused, NotEntitled, VendorError
+from lib.estimate import Load, Purpose
 from lib.jobs.action_outcome import ActionsOutcome, KindOutcome
 from lib.outcome import SeriesStatus
 from lib.store.actions import Check, Listed
@@ -171,6 +172,7 @@ class _Refresh(Generic[E]):
                     page = await anext(pages, None)
                 if page is None:
                     return
+                self.toolkit.sent[Purpose.ACTIONS].add(Load(1, 1))
                 self.outcome.requests += 1
                 self.outcome.ignored += page.ignored
                 events += page.events

@@ -237,7 +237,9 @@ async def _work(toolkit: Toolkit, scope: Scope, found: Found) -> Scope | None:
                     again.setdefault(timeframe.base, []).append(span)
     if not (missing or again or rederive):
         return None
-    return Scope(scope.instrument, replace(scope.wanted, again=again, rederive=rederive, recheck=False))
+    return Scope(
+        scope.instrument, replace(scope.wanted, again=again, rederive=rederive, recheck=False, gap_round=True)
+    )
 
 
 def _instants(instrument: Instrument, gap: Stretch) -> Range:

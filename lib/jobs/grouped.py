@@ -15,7 +15,9 @@ from lib.concurrency import run_bounded
 from lib.cover import dates_worth_grouping
 from lib.coverage import Range, clip
 from lib.errors import BudgetSpent, KeyRefused, VendorError
-from lib.jobs.ohlcv import Wanted, missing_of
+from lib.estimate import Purpose
+from lib.jobs.ohlcv import Lacking, Wanted, lacking
+from lib.plan import fetched_timeframes
 from lib.sessions import SessionTable
 from lib.store.answers import Answer
 from lib.store.bars import Written
@@ -47,21 +49,29 @@ class GroupedPlan:
     lacks: list[Lack] = field(default_factory=list)
 
 
-async def plan_grouped(toolkit: Toolkit, scopes: Sequence[tuple[Instrument, Wanted]]) -> list[GroupedPlan]:
-    """For stocks with ETFs, and for coins: which dates are cheaper asked for all symbols at once."""
+async def plan_grouped(
+    toolkit: Toolkit, scopes: Sequence[tuple[Instrument, Wanted]]
+) -> tuple[list[GroupedPlan], dict[str, Lacking]]:
+    """For stocks with ETFs, and for coins: which dates are cheaper asked for all symbols at once.
+
+    And what each symbol lacks of its day bars, where they are fetched.
+    """
+    known: dict[str, Lacking] = {}
     lacks: dict[AssetClass, list[Lack]] = {}
     for instrument, wanted in scopes:
         market = AssetClass.CRYPTO if instrument.asset_class is AssetClass.CRYPTO else AssetClass.STOCK
-        ranges = await missing_of(toolkit, instrument, wanted, Timeframe.D1)
-        days = _sessions_in(ranges, toolkit.sessions[instrument.calendar])
-        lacks.setdefault(market, []).append(Lack(instrument, wanted, ranges, days))
+        if Timeframe.D1 not in fetched_timeframes(wanted.timeframes, derive=wanted.derive):
+            continue
+        lack = known[instrument.symbol] = await lacking(toolkit, instrument, wanted, Timeframe.D1)
+        days = _sessions_in(lack.ranges, toolkit.sessions[instrument.calendar])
+        lacks.setdefault(market, []).append(Lack(instrument, wanted, lack.ranges, days))
     plans = []
     for market, members in lacks.items():
         chosen = dates_worth_grouping({lack.instrument.symbol: lack.days for lack in members})
         if chosen:
             served = [lack for lack in members if lack.days & chosen]
             plans.append(GroupedPlan(market, sorted(chosen), served))
-    return plans
+    return plans, known
 
 
 def _sessions_in(ranges: Sequence[Range], sessions: SessionTable) -> frozenset[int]:
@@ -84,8 +94,9 @@ async def fetch_grouped(toolkit: Toolkit, plan: GroupedPlan) -> Stored:
     async def ask(day: int) -> None:
         try:
             async with toolkit.in_flight:
-                with toolkit.api_busy.task():
+                with toolkit.api_busy.task(), toolkit.sent.request(Purpose.MARKET_DAYS) as sent:
                     answer = await toolkit.vendor.grouped_day(plan.asset_class, day_of(day), tickers)
+                    sent.pages += 1
         except KeyRefused:
             raise
         except BudgetSpent:
@@ -114,14 +125,15 @@ async def fetch_grouped(toolkit: Toolkit, plan: GroupedPlan) -> Stored:
     return stored
 
 
-def spans_given(toolkit: Toolkit, plan: GroupedPlan, symbol: str) -> list[Range]:
-    """What the dates of *plan* will cover of one symbol's day bars, if they all come."""
-    return [
-        span
+def spans_given(toolkit: Toolkit, plan: GroupedPlan) -> dict[str, list[Range]]:
+    """What the dates of *plan* will cover of each symbol's day bars, if they all come."""
+    days = frozenset(plan.days)
+    return {
+        lack.instrument.symbol: [
+            span for _, span in _runs(lack.ranges, days, toolkit.sessions[lack.instrument.calendar])
+        ]
         for lack in plan.lacks
-        if lack.instrument.symbol == symbol
-        for _, span in _runs(lack.ranges, frozenset(plan.days), toolkit.sessions[lack.instrument.calendar])
-    ]
+    }
 
 
 def _answers_for(toolkit: Toolkit, lack: Lack, answers: Mapping[int, GroupedDay]) -> list[Answer]:

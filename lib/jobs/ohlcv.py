@@ -14,8 +14,9 @@ from typing import Protocol
 import numpy as np
 
 from lib.concurrency import prefetch, run_bounded
-from lib.coverage import Answered, LedgerRow, Range, answered, covered, subtract
+from lib.coverage import Answered, LedgerRow, Range, answered, covered, subtract, union
 from lib.errors import BackfillError, BudgetSpent, KeyRefused, NotEntitled, VendorError
+from lib.estimate import Purpose, purpose_of
 from lib.outcome import SeriesOutcome, SymbolOutcome
 from lib.plan import (
     DateRange,
@@ -23,6 +24,8 @@ from lib.plan import (
     fetched_timeframes,
     halves,
     kept_range,
+    listed_from_ms,
+    marked,
     missing_ranges,
     wanted_range,
     windows,
@@ -37,6 +40,7 @@ from lib.wiring import Toolkit
 from lib.zones import window_ends, window_starts
 
 _NOTHING: Mapping[Timeframe, Sequence[Range]] = {}
+_UNKNOWN: Mapping[Timeframe, "Lacking"] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Wanted:
 
     *again*: ranges of fetched series to ask again although they are covered; *rederive*: ranges of 1m or 1d
     whose longer frames to roll up again, without a request. *recheck*: ask again what the vendor had empty or
-    refused, before its expiry.
+    refused, before its expiry. *gap_round*: it is asked for because something lacks after the run.
     """
 
     dates: DateRange
@@ -54,6 +58,7 @@ class Wanted:
     again: Mapping[Timeframe, Sequence[Range]] = field(default_factory=dict)
     rederive: Mapping[Timeframe, Sequence[Range]] = field(default_factory=dict)
     recheck: bool = False
+    gap_round: bool = False
 
 
 class Progress(Protocol):
@@ -66,11 +71,20 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Lacking:
+    """What of a fetched series is wanted, has settled and is not covered, and its rows of the ledger."""
+
+    ranges: list[Range]
+    rows: list[LedgerRow]
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesPlan:
-    """What will be asked for one fetched series, and why nothing more."""
+    """What will be asked for one fetched series, and why nothing more. *rows*: of the ledger."""
 
     timeframe: Timeframe
     windows: list[Window]
+    rows: list[LedgerRow]
     refused_before: bool = False  # an earlier run learnt that the plan includes nothing of it
 
 
@@ -79,39 +93,43 @@ async def plan_symbol(
     instrument: Instrument,
     wanted: Wanted,
     given: Mapping[Timeframe, Sequence[Range]] = _NOTHING,
+    known: Mapping[Timeframe, Lacking] = _UNKNOWN,
 ) -> list[SeriesPlan]:
     """The requests that would complete *wanted* now, per series asked of the vendor.
 
-    *given*: what will come by another way.
+    *given*: what will come by another way. *known*: what lacks of a series, where it was just found.
     Raises HorizonExceeded for dates the trading calendar does not know.
     """
-    sessions = toolkit.sessions[instrument.calendar]
-    sessions.indices(wanted.dates.start, wanted.dates.end + timedelta(days=1))
+    toolkit.sessions[instrument.calendar].indices(wanted.dates.start, wanted.dates.end + timedelta(days=1))
     plans = []
     for timeframe in fetched_timeframes(wanted.timeframes, derive=wanted.derive):
-        rows = await _ledger(toolkit, instrument, wanted, timeframe)
-        missing = _missing(toolkit, instrument, wanted, timeframe, rows)
-        asked = windows(subtract(missing, given.get(timeframe, ())), timeframe, instrument, sessions)
-        refused = not asked and bool(rows) and not answered(rows)
-        plans.append(SeriesPlan(timeframe, asked, refused))
+        lack = known.get(timeframe) or await lacking(toolkit, instrument, wanted, timeframe)
+        missing = subtract(lack.ranges, given.get(timeframe, ()))
+        before = union((row.start_ms, row.end_ms) for row in lack.rows)
+        asked = await _windows(toolkit, instrument, timeframe, missing)
+        asked = marked(asked, missing, before, toolkit.sessions[instrument.calendar])
+        refused = not asked and bool(lack.rows) and not answered(lack.rows)
+        plans.append(SeriesPlan(timeframe, asked, lack.rows, refused))
     return plans
 
 
-async def missing_of(
-    toolkit: Toolkit, instrument: Instrument, wanted: Wanted, timeframe: Timeframe
-) -> list[Range]:
-    """What of a fetched series is wanted, has settled and is not covered; nothing if it is not fetched."""
-    if timeframe not in fetched_timeframes(wanted.timeframes, derive=wanted.derive):
-        return []
-    rows = await _ledger(toolkit, instrument, wanted, timeframe)
-    return _missing(toolkit, instrument, wanted, timeframe, rows)
+async def _windows(
+    toolkit: Toolkit, instrument: Instrument, timeframe: Timeframe, missing: Sequence[Range]
+) -> list[Window]:
+    """The fewest windows; where there are several, of the size that what was seen of a thin name allows."""
+    sessions = toolkit.sessions[instrument.calendar]
+    asked = windows(missing, timeframe, instrument, sessions)
+    if len(asked) < 2 or timeframe.base is not Timeframe.M1:
+        return asked
+    seen = await toolkit.store.bars_a_session(instrument)
+    return windows(missing, timeframe, instrument, sessions, seen)
 
 
-async def _ledger(
-    toolkit: Toolkit, instrument: Instrument, wanted: Wanted, timeframe: Timeframe
-) -> list[LedgerRow]:
+async def lacking(toolkit: Toolkit, instrument: Instrument, wanted: Wanted, timeframe: Timeframe) -> Lacking:
+    """What lacks of a fetched series by the ledger."""
     span = wanted_range(wanted.dates, wanted.timeframes, timeframe, instrument.zone)
-    return await toolkit.store.read_ledger(instrument.symbol, timeframe, *span)
+    rows = await toolkit.store.read_ledger(instrument.symbol, timeframe, *span)
+    return Lacking(_missing(toolkit, instrument, wanted, timeframe, rows), rows)
 
 
 def _missing(
@@ -120,10 +138,17 @@ def _missing(
     now = toolkit.now()
     span = wanted_range(wanted.dates, wanted.timeframes, timeframe, instrument.zone)
     span = kept_range(span, instrument, wanted.timeframes, timeframe, derive=wanted.derive)
+    first = min(max(span[0], listed_from_ms(instrument)), span[1])
     sessions = toolkit.sessions[instrument.calendar]
     settled = sessions.settled_until_ms(timeframe, now, toolkit.delay(instrument))
-    standing = [row for row in rows if row.outcome is Answered.DATA or not wanted.recheck]
-    return missing_ranges(span, settled, covered(standing, now), wanted.again.get(timeframe, ()))
+    return missing_ranges(
+        (first, span[1]), settled, covered(standing(rows, wanted), now), wanted.again.get(timeframe, ())
+    )
+
+
+def standing(rows: Sequence[LedgerRow], wanted: Wanted) -> list[LedgerRow]:
+    """The answers that count until they expire: with *recheck* only those with bars."""
+    return [row for row in rows if row.outcome is Answered.DATA or not wanted.recheck]
 
 
 async def backfill_symbol(
@@ -242,10 +267,13 @@ class _SymbolRun:
         )
 
     async def _fetch(self, window: Window, outcome: SeriesOutcome) -> None:
-        async with prefetch(self._pages(window)) as coming:
-            async for page in coming:
-                outcome.requests += 1
-                await self._store(window.timeframe, page, outcome)
+        kind = Purpose.GAP_ROUNDS if self.wanted.gap_round else purpose_of(window)
+        with self.toolkit.sent.request(kind) as sent:
+            async with prefetch(self._pages(window)) as coming:
+                async for page in coming:
+                    outcome.requests += 1
+                    sent.pages += 1
+                    await self._store(window.timeframe, page, outcome)
 
     async def _pages(self, window: Window) -> AsyncGenerator[Page, None]:
         """The pages of *window*, the time until each arrives counted as waiting for the vendor."""

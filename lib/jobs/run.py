@@ -21,17 +21,18 @@ from lib.clock import Clock, to_ms
 from lib.concurrency import run_bounded
 from lib.errors import BackfillError, DatabaseError, HorizonExceeded, LockHeld, UsageError
 from lib.jobs.action_outcome import ActionsOutcome
-from lib.jobs.actions import Asking, plan_actions, refresh_actions
+from lib.jobs.actions import Asking, refresh_actions
 from lib.jobs.gaps import GapReport, Scope, fill
-from lib.jobs.grouped import Stored, fetch_grouped, plan_grouped, spans_given
-from lib.jobs.ohlcv import Progress, SeriesPlan, Wanted, backfill_symbol, plan_symbol
+from lib.jobs.grouped import Stored, fetch_grouped
+from lib.jobs.ohlcv import Progress, Wanted, backfill_symbol
+from lib.jobs.plan import RunPlan, plan_and_fact, plan_run
 from lib.jobs.record import run_end
 from lib.jobs.status import SeriesState, freshness_rows, read_series
 from lib.jobs.symbols import resolve
 from lib.outcome import RunStatus, SeriesOutcome, SymbolOutcome, exit_status, run_status
 from lib.plan import DateRange, last_days
 from lib.settings import Settings
-from lib.symbols import AssetClass, Instrument, is_coin_ticker
+from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 from lib.wiring import Toolkit
 from lib.zones import NEW_YORK, local_date
@@ -89,6 +90,7 @@ class Report:
     clock: Clock
     started_at: datetime
     began: float
+    plan: RunPlan | None = None
     outcomes: list[SymbolOutcome] = field(default_factory=list)
     scopes: list[Scope] = field(default_factory=list)
     gaps: GapReport | None = None
@@ -141,6 +143,7 @@ class Report:
                 retry_results=gaps.results,
                 completeness=_completeness(gaps),
                 gaps_remaining=gaps.remaining,
+                plan=plan_and_fact(self.plan, toolkit.sent) if self.plan and toolkit else None,
                 freshness=freshness_rows(self.ages, self.outcomes),
                 corporate_actions=self.actions.document() if self.actions else None,
             ),
@@ -227,10 +230,12 @@ async def carry_out(
     """
     try:
         await toolkit.store.start_run(report.run_id, report.script, report.started_at, arguments)
+        tracked = {i.symbol for i in await toolkit.store.instruments(names)}
         instruments, unknown = await resolve(toolkit, names)
         report.outcomes.extend(unknown)
         if fetch:
-            await backfill(toolkit, instruments, report, progress)
+            look_ups = [name for name in names or () if name not in tracked]
+            await backfill(toolkit, instruments, report, progress, look_ups=look_ups, actions=actions)
         else:
             report.outcomes.extend(untouched(toolkit, instruments, report))
         if gap_retries is not None:
@@ -303,44 +308,33 @@ def _beyond_horizon(toolkit: Toolkit, instrument: Instrument, report: Report) ->
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class RunPlan:
-    """What a run would ask: by symbol (None: it would be looked up first), and whole markets' days.
-
-    *actions*: requests for splits and dividends.
-    """
-
-    symbols: dict[str, list[SeriesPlan] | None]
-    market_days: int
-    actions: int = 0
-
-
 async def plan(
     toolkit: Toolkit, names: Sequence[str] | None, request: Request, *, actions: bool = False
 ) -> RunPlan:
     """What a run would ask; *actions*: also for splits and dividends. Sends nothing."""
     now = toolkit.clock.now()
     known = {i.symbol: i for i in await toolkit.store.instruments(names)}
-    grouped = await plan_grouped(toolkit, _plannable(toolkit, list(known.values()), request, now))
-    out: dict[str, list[SeriesPlan] | None] = {}
-    for name in names if names is not None else known:
-        if (instrument := known.get(name)) is None:
-            out[name] = None
-            continue
-        given = [span for market in grouped for span in spans_given(toolkit, market, name)]
-        wanted = request.of(instrument, now)
-        out[name] = await plan_symbol(toolkit, instrument, wanted, {Timeframe.D1: given})
-    unknown = [name for name in names or () if name not in known and not is_coin_ticker(name)]
-    shares = [*known.values(), *(Instrument(name, AssetClass.STOCK, name) for name in unknown)]
-    action_requests = await plan_actions(toolkit, shares) if actions else 0
-    return RunPlan(out, sum(len(market.days) for market in grouped), action_requests)
+    look_ups = [name for name in names or () if name not in known]
+    instruments = [known[name] for name in (names if names is not None else known) if name in known]
+    scopes = [(instrument, request.of(instrument, now)) for instrument in instruments]
+    return await plan_run(toolkit, scopes, look_ups, actions=actions)
 
 
 async def backfill(
-    toolkit: Toolkit, instruments: Sequence[Instrument], report: Report, progress: Progress
+    toolkit: Toolkit,
+    instruments: Sequence[Instrument],
+    report: Report,
+    progress: Progress,
+    *,
+    look_ups: Sequence[str] = (),
+    actions: bool = False,
 ) -> None:
-    """Run all *instruments*; one symbol's failure never stops another. Fills *report* as it goes."""
+    """Run all *instruments*; one symbol's failure never stops another. Fills *report* as it goes.
 
+    *look_ups*, *actions*: what its plan counts besides.
+    """
+    scopes = _plannable(toolkit, instruments, report.request, report.started_at)
+    report.plan = await plan_run(toolkit, scopes, look_ups, actions=actions)
     stored: Stored = {}
     outcomes = {instrument.symbol: SymbolOutcome(instrument.symbol) for instrument in instruments}
     report.outcomes.extend(outcomes.values())
@@ -359,9 +353,7 @@ async def backfill(
             outcome.error = f"{error} ({error.hint})"
             progress.symbol_done(outcome)
 
-    for grouped in await plan_grouped(
-        toolkit, _plannable(toolkit, instruments, report.request, report.started_at)
-    ):
+    for grouped in report.plan.markets:
         stored.update(await fetch_grouped(toolkit, grouped))
     if report.pacing.staggered:
         await _in_groups(toolkit.clock, instruments, one, report.pacing)

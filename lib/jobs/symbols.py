@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lib.concurrency import run_bounded
 from lib.errors import BudgetSpent, KeyRefused, NotFound, SymbolUnknown, VendorError
+from lib.estimate import Purpose
 from lib.outcome import SymbolOutcome
 from lib.symbols import Instrument
 from lib.wiring import Toolkit
@@ -41,7 +42,9 @@ async def look_up(toolkit: Toolkit, symbol: str, vendor_ticker: str | None = Non
     Raises SymbolUnknown if the vendor does not know it or it is of a class this toolkit does not store.
     """
     try:
-        details = await toolkit.vendor.ticker_details(vendor_ticker or symbol)
+        with toolkit.sent.request(Purpose.LOOK_UPS) as sent:
+            details = await toolkit.vendor.ticker_details(vendor_ticker or symbol)
+            sent.pages += 1
     except NotFound as error:
         raise SymbolUnknown(f"the vendor does not know the symbol {symbol}") from error
     if details.asset_class is None:

@@ -26,6 +26,7 @@ from lib.store.records import Records
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 
+LEAST_SEEN = 20  # sessions, a month: fewer tell little of what a name usually has
 WRITERS = 2  # measured: two connections write 1.4 times as fast as one, three slower than two (speed.md 1.5)
 
 
@@ -132,6 +133,14 @@ class Store:
                 sql.load("count_audited_bars"), instrument.symbol, timeframe, dates.start, dates.end
             )
         return (row["n_bars"], row["first_ts"], row["last_ts"]) if row else (0, None, None)
+
+    async def bars_a_session(self, instrument: Instrument) -> float | None:
+        """How many minutes a session of it has on average, by the audited counts; None where few were seen."""
+        async with self._connection() as connection:
+            seen: float | None = await connection.fetchval(
+                sql.load("read_usual_session"), instrument.symbol, LEAST_SEEN
+            )
+        return seen
 
     async def instruments(self, names: Sequence[str] | None) -> list[Instrument]:
         """The tracked instruments of these names; None: every active one."""

@@ -7,7 +7,10 @@ async def test_a_dry_run_prints_the_plan_sends_nothing_and_writes_nothing(master
     assert finished.status == 0, finished.stderr
     assert master.vendor.counts.total == 0
     assert finished.result["requests"] == finished.result["pages"] == 7
-    assert finished.result["corporate_actions"] == 2
+    kinds = finished.result["by_kind"]
+    requests = {kind: load["requests"] for kind, load in kinds.items() if load["requests"]}
+    assert requests == {"minute_windows": 2, "day_windows": 2, "look_ups": 1, "corporate_actions": 2}
+    assert sum(load["disk_bytes"] for load in kinds.values()) == finished.result["disk_bytes"] > 0
     assert finished.result["look_ups"] == ["X:LTCUSD"]
     assert finished.result["symbols"]["AAPL"] == {
         "1m": {"requests": 1, "pages": 1},

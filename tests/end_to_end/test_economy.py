@@ -1,6 +1,6 @@
 """The fewest requests: two frames for eight, one market's day for many symbols."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -68,3 +68,43 @@ async def test_a_market_day_that_is_not_ready_covers_nothing(bench):
 
     assert report.exit_status == 0
     assert bench.emulator.counts.total == 1 + 10, "the symbols ask for themselves"
+
+
+def sent(bench):
+    """Of each kind: requests planned, sent; pages planned, received."""
+    return {
+        kind: (row["planned_requests"], row["sent_requests"], row["planned_pages"], row["received_pages"])
+        for kind, row in bench.audit["plan"].items()
+    }
+
+
+async def test_the_audit_compares_the_plan_with_what_was_sent(bench):
+    await bench.run("AAPL,BTC,DIS", "all", days=10, gap_retries=1)
+
+    assert sent(bench) == {
+        "minute_windows": (3, 3, 3, 3),
+        "day_windows": (3, 3, 3, 3),
+        "look_ups": (1, 1, 1, 1),
+    }
+    assert bench.emulator.counts.total == bench.audit["requests"]["total"] == 7
+
+
+async def test_what_was_answered_provisionally_is_planned_apart(bench):
+    span = ("2025-06-09", "2025-06-11")
+    bench.clock.moment = datetime(2025, 6, 12, 1, tzinfo=UTC)
+    await bench.run("AAPL", "1h,1d", *span, gap_retries=0)
+    assert sent(bench) == {"minute_windows": (1, 1, 1, 1), "day_windows": (1, 1, 1, 1)}
+    bench.clock.moment = datetime(2025, 6, 12, 11, tzinfo=UTC)
+
+    await bench.run("AAPL", "1h,1d", *span, gap_retries=0)
+
+    assert sent(bench) == {"rechecks": (2, 2, 2, 2)}
+
+
+async def test_what_is_not_planned_is_counted_too(bench):
+    names = await track(bench, 10)
+    bench.emulator.change(faults=[{"kind": "no_data_empty", "path": "/grouped/"}])
+
+    await bench.run(names, "1d", "2025-06-10", "2025-06-10", gap_retries=0)
+
+    assert sent(bench) == {"market_days": (1, 1, 1, 1), "day_windows": (0, 10, 0, 10)}

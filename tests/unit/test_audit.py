@@ -32,6 +32,7 @@ from lib.audit.actions import CorporateActions
 from lib.bars import RefusedBar
 from lib.clock import to_ms
 from lib.errors import UsageError
+from lib.estimate import Purpose
 from lib.jobs.action_outcome import ActionsOutcome
 from lib.outcome import RunStatus, SeriesOutcome, SeriesStatus, SymbolOutcome
 from lib.settings import Secret
@@ -47,7 +48,7 @@ ACTION_KIND = "status error requests new changed missing withdrawn back duplicat
 # DESIGN §5, the database in use (§3), what was learnt of splits and dividends, and how old each series is.
 DESIGNED = {
     "": "schema_version run_id timestamp status config symbols_processed gaps_detected retry_results "
-    "completeness corporate_actions freshness timing requests summary",
+    "completeness corporate_actions freshness timing requests plan summary",
     "config": "symbols timeframes start end max_concurrent pacing database",
     "symbols_processed.<symbol>.<timeframe>": "status bars inserted updated requests "
     "first last seconds error",
@@ -62,6 +63,7 @@ DESIGNED = {
     "corporate_actions.jumps[]": "symbol date observed looks_like new",
     "timing": "wall_seconds api_seconds db_seconds compute_seconds bottleneck",
     "requests": "total pages retries rate_limited rate_limited_percent failed shared_with learnt_limit",
+    "plan.<purpose>": "planned_requests planned_pages sent_requests received_pages",
     "summary": "symbols succeeded failed total_records gaps_found gaps_filled gaps_remaining",
 }
 
@@ -121,6 +123,14 @@ def full_facts() -> RunFacts:
             "AAPL": {"1m": {"symbol": "✓", "expected_sessions": 20, "complete": 20, "percent": 100.0}}
         },
         corporate_actions=full_actions(),
+        plan={
+            Purpose.MINUTES: {
+                "planned_requests": 1,
+                "planned_pages": 1,
+                "sent_requests": 1,
+                "received_pages": 2,
+            }
+        },
         freshness={"AAPL": {"1m": age_row("stale", timedelta(hours=6.5), NOW, "HTTP 500")}},
     )
 
@@ -133,14 +143,14 @@ def full_actions() -> CorporateActions:
 
 
 def paths_of(value: object, path: str = "") -> set[str]:
-    """The paths of the keys of a document in which AAPL and 1m are the only data among the names."""
+    """The paths of the keys of a document in which AAPL, 1m and a purpose are the only data among the names."""
     if isinstance(value, list):
         return {p for item in value if isinstance(item, dict) for p in paths_of(item, f"{path}[]")}
     if not isinstance(value, dict):
         return set()
     found = set()
     for name, item in value.items():
-        shown = {"AAPL": "<symbol>", "1m": "<timeframe>"}.get(name, name)
+        shown = {"AAPL": "<symbol>", "1m": "<timeframe>", Purpose.MINUTES: "<purpose>"}.get(name, name)
         here = f"{path}.{shown}" if path else shown
         found |= ({here} if shown == name else set()) | paths_of(item, here)
     return found

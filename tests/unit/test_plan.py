@@ -8,14 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.clock import to_ms
+from lib.cover import dates_worth_grouping
 from lib.coverage import subtract, union
 from lib.errors import UsageError
 from lib.plan import (
+    PAGE_BASE_BARS,
     WINDOW_BASE_BARS,
     DateRange,
     fetched_timeframes,
     halves,
     last_days,
+    listed_from_ms,
+    marked,
     missing_ranges,
     wanted_range,
     windows,
@@ -23,7 +27,7 @@ from lib.plan import (
 from lib.sessions import always_open_table, nyse_table
 from lib.symbols import AssetClass, Instrument
 from lib.timeframe import DAY_MS, MINUTE_MS, Timeframe
-from lib.zones import NEW_YORK, day_number, day_of, midnight_ms
+from lib.zones import NEW_YORK, day_number, day_of, midnight_ms, midnights
 
 STOCK = Instrument("KO", AssetClass.STOCK, "KO")
 COIN = Instrument("BTC", AssetClass.CRYPTO, "X:BTCUSD")
@@ -161,3 +165,81 @@ def test_days_count_today():
     assert last_days(30, date(2025, 1, 30)) == DateRange(date(2025, 1, 1), date(2025, 1, 30))
     with pytest.raises(UsageError):
         last_days(0, date(2025, 1, 8))
+
+
+def test_a_thin_name_needs_fewer_windows_and_a_liquid_one_no_more():
+    year = [(ny("2025-01-01"), ny("2026-01-01"))]
+    liquid = windows(year, Timeframe.M1, STOCK, WEEKDAYS)
+
+    thin = windows(year, Timeframe.M1, STOCK, WEEKDAYS, seen=60)
+    fuller = windows(year, Timeframe.M1, STOCK, WEEKDAYS, seen=900)
+
+    assert [w.base_bars for w in thin] == [261 * 90]  # 60 and half of it, 261 sessions
+    assert fuller == liquid
+    assert windows(year, Timeframe.M1, STOCK, WEEKDAYS, seen=0.001)[0].base_bars == 261, "still asked"
+
+
+@given(st.floats(1, 960), st.integers(1, 520))
+def test_a_window_sized_by_what_was_seen_fits_a_page_though_half_as_much_again_comes(seen, sessions):
+    span = (ny("2024-01-01"), int(midnight_ms(day_of(WEEKDAYS.days[sessions]), NEW_YORK)))
+
+    for window in windows([span], Timeframe.M1, STOCK, WEEKDAYS, seen):
+        count = sum(window.start_ms <= at < window.end_ms for at in WEEKDAYS.open_ms)
+        assert count * min(960, 1.5 * seen) <= WINDOW_BASE_BARS < PAGE_BASE_BARS
+
+
+def test_nothing_is_asked_before_the_week_of_the_listing():
+    listed = Instrument("NEW", AssetClass.STOCK, "NEW", listed_from=date(2025, 1, 8))
+
+    assert listed_from_ms(listed) == ny("2025-01-05")
+    assert listed_from_ms(STOCK) == 0
+
+
+def test_a_window_is_marked_where_all_its_hours_were_answered_before():
+    missing = [(utc("2025-01-08T21:00"), ny("2025-01-09"))]
+    asked = windows(missing, Timeframe.M1, STOCK, WEEKDAYS)
+
+    def again(*before):
+        return [w.again for w in marked(asked, missing, before, WEEKDAYS)]
+
+    assert again() == [False]
+    assert again((utc("2025-01-08T12:00"), utc("2025-01-09T01:00"))) == [True]  # the hours end at 20:00
+    assert again((utc("2025-01-08T12:00"), utc("2025-01-09T00:59"))) == [False]
+
+
+@st.composite
+def ledgers(draw):
+    """Covered days (by number) of some symbols, in two years of weekdays."""
+    last = len(WEEKDAYS) - 1
+    pieces = st.lists(st.tuples(st.integers(0, last), st.integers(1, 120)), max_size=4)
+    return {f"S{n}": draw(pieces) for n in range(draw(st.integers(1, 6)))}
+
+
+@given(ledgers())
+def test_the_plan_covers_what_lacks_asks_nothing_covered_and_no_pure_strategy_is_cheaper(ledger):
+    """Day bars of some symbols with random ledgers, by the windows and the dates of the whole market."""
+    starts = midnights(WEEKDAYS.days, NEW_YORK)
+    wanted = (int(starts[0]), int(starts[-1]))
+    lacks = {
+        symbol: missing_ranges(
+            wanted, wanted[1], [(int(starts[a]), int(starts[min(a + n, len(starts) - 1)])) for a, n in pieces]
+        )
+        for symbol, pieces in ledger.items()
+    }
+    days = {s: frozenset(int(t) for t in starts if any(a <= t < b for a, b in r)) for s, r in lacks.items()}
+
+    market = dates_worth_grouping(days)
+    given_ = [(t, t + DAY_MS) for t in market]
+    own = {s: windows(subtract(r, given_), Timeframe.D1, STOCK, WEEKDAYS) for s, r in lacks.items()}
+
+    for symbol, windows_ in own.items():
+        asked = [(w.start_ms, w.end_ms) for w in windows_]
+        left = [t for t in days[symbol] - market if not any(a <= t < b for a, b in asked)]
+        assert left == [], "every day that lacks is asked for"
+        assert bool(asked) == bool(days[symbol] - market), "who lacks nothing else is not asked"
+        assert all(a in {x for x, _ in subtract(lacks[symbol], given_)} for a, _ in asked)
+    assert market <= frozenset().union(*days.values())
+    requests = len(market) + sum(map(len, own.values()))
+    by_symbol = sum(len(windows(r, Timeframe.D1, STOCK, WEEKDAYS)) for r in lacks.values())
+    assert requests <= by_symbol
+    assert requests <= len(frozenset().union(*days.values()))
