@@ -23,6 +23,10 @@ _FLOOR_SHARE = 16
 _RECOVERY_STEPS = 10
 
 
+class NotSent(Exception):
+    """Raised in the block of a request by who found that it must not be sent after all."""
+
+
 class RateBudget(Protocol):
     """Leave to send, shared by all who use the key."""
 
@@ -30,8 +34,8 @@ class RateBudget(Protocol):
         """Wait for a slot, hold it while one request is on the wire, free it a window after the answer.
 
         To be left when the answer has begun to arrive, or with the error that came instead. A RateLimited
-        slows everybody. A request that may still be under way (timed out, cancelled) holds its slot until
-        a window after *deadline_seconds* from its start.
+        slows everybody. NotSent gives the slot back. A request that may still be under way (timed out,
+        cancelled) holds its slot until a window after *deadline_seconds* from its start.
 
         Raises BudgetSpent instead of sending more than the run may.
         """
@@ -116,6 +120,7 @@ class Budget:
         under_way_until = (
             sent_at + deadline_seconds
         )  # unless an answer, or a broken connection, ends it before
+        was_sent = True
         try:
             yield
             under_way_until = sent_at
@@ -126,9 +131,14 @@ class Budget:
             if isinstance(error, RateLimited):
                 self.rate_limited(error.retry_after_seconds)
             raise
+        except NotSent:
+            under_way_until, was_sent = sent_at, False
+            self.sent -= 1
+            raise
         finally:
             self._on_the_wire -= 1
-            insort(self._held_until, max(under_way_until, self._clock.monotonic()) + self._window)
+            counts_until = max(under_way_until, self._clock.monotonic()) + self._window * was_sent
+            insort(self._held_until, counts_until)
 
     def rate_limited(self, retry_after_seconds: float | None) -> None:
         """See RateBudget."""

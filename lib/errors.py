@@ -6,6 +6,7 @@
     + LockHeld                       11   another run holds the run lock
     + RunInterrupted                130   SIGINT; 143 for SIGTERM
     + BudgetSpent                     3   --max-requests reached; the rest is for the next run
+    + VendorDown                      1   down for longer than --max-outage; the rest is for the next run
     + HorizonExceeded                 1   a date beyond the known trading calendar
     + SymbolUnknown                   1   neither tracked nor known to the vendor
     + DatabaseError                  10   PostgreSQL refused or broke off
@@ -80,6 +81,14 @@ class BudgetSpent(BackfillError):
 
     exit_status = 3
     hint = "run the same command again: it goes on where this one stopped"
+
+
+class VendorDown(BackfillError):
+    """The vendor is down for longer than the run may wait."""
+
+    hint = (
+        "run the same command again later: it asks only for what is missing; --max-outage: how long it waits"
+    )
 
 
 class HorizonExceeded(BackfillError):

@@ -58,6 +58,7 @@ async def persist(
     policy: RetryPolicy,
     clock: Clock,
     pause_seconds: Callable[[], float],
+    waited_out: Callable[[TransientVendorError], Awaitable[bool]],
     on_retry: Callable[[TransientVendorError, float], None],
     chance: Callable[[], float] = random.random,
 ) -> T:
@@ -65,24 +66,26 @@ async def persist(
 
     A RateLimited is no failed try: *send* is called again at once, because the rate budget inside it has
     already stopped every sender. *pause_seconds*: how long that stop lasts from now.
-    *on_retry* is told the error and the seconds to wait before each further try.
+    Nor is a failure of which *waited_out* says that it is the vendor's as a whole: *send* waits for its end,
+    and the tries are counted anew. *on_retry* is told the error and the seconds to wait before each
+    further try.
 
     Raises RateLimitPersists when the pauses exceed their bound, else the last error of *send*.
     """
-    pacing = _Pacing(policy.rate_limit_bound_seconds, pause_seconds, on_retry)
+    tries = _Tries(policy.rate_limit_bound_seconds, pause_seconds, waited_out, on_retry)
 
     def wait(state: RetryCallState) -> float:
-        return policy.wait_seconds(state.attempt_number, chance(), _asked_seconds(_error(state)))
+        return policy.wait_seconds(tries.failed, chance(), _asked_seconds(_error(state)))
 
     retrying = AsyncRetrying(
         sleep=clock.sleep,
-        stop=stop_after_attempt(policy.max_attempts),
+        stop=lambda _: tries.failed >= policy.max_attempts,
         wait=wait,
         retry=retry_if_exception_type(TransientVendorError),
         before_sleep=lambda state: on_retry(_error(state), state.upcoming_sleep),
         reraise=True,
     )
-    return await retrying(pacing.send, send)
+    return await retrying(tries.send, send)
 
 
 async def repeat(
@@ -150,19 +153,22 @@ async def outlast(
     return await retrying(work)
 
 
-class _Pacing:
-    """The 429 answers of one request, over all its tries."""
+class _Tries:
+    """The tries of one request: those that *failed* by themselves, and the pauses after its 429 answers."""
 
     def __init__(
         self,
         bound_seconds: float,
         pause_seconds: Callable[[], float],
+        waited_out: Callable[[TransientVendorError], Awaitable[bool]],
         on_retry: Callable[[TransientVendorError, float], None],
     ) -> None:
         self._bound_seconds = bound_seconds
         self._pause_seconds = pause_seconds
+        self._waited_out = waited_out
         self._on_retry = on_retry
         self._paused_seconds = 0.0
+        self.failed = 0
 
     async def send(self, send: Callable[[], Awaitable[T]]) -> T:
         while True:
@@ -170,6 +176,11 @@ class _Pacing:
                 return await send()
             except RateLimited as limited:
                 self._on_retry(limited, self._next_pause(limited))
+            except TransientVendorError as error:
+                if not await self._waited_out(error):
+                    self.failed += 1
+                    raise
+                self.failed = 0
 
     def _next_pause(self, limited: RateLimited) -> float:
         pause = self._pause_seconds()

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from lib.breaker import Breaker
 from lib.budget import Budget
 from lib.clock import Clock, Lag
 from lib.entitlement import Entitlement
@@ -37,6 +38,7 @@ class VendorTerms:
     max_requests: int | None = None
     plans: Plans = field(default_factory=Plans)
     shared: bool = True
+    max_outage_minutes: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,15 @@ async def open_toolkit(
 ) -> AsyncIterator[Toolkit]:
     """The toolkit on an open database: calendars fresh, vendor reachable through one budget."""
     sessions = await calendars(database, clock)
-    policy = RetryPolicy(max_attempts=terms.max_attempts)
     async with (
         _budget(settings, terms, clock, database) as budget,
         VendorClient.open(
-            base_url=settings.base_url, key=settings.api_key, budget=budget, clock=clock, policy=policy
+            base_url=settings.base_url,
+            key=settings.api_key,
+            budget=budget,
+            clock=clock,
+            policy=RetryPolicy(max_attempts=terms.max_attempts),
+            breaker=Breaker(clock, longest_outage_seconds=terms.max_outage_minutes * 60.0),
         ) as vendor,
     ):
         yield Toolkit(

@@ -14,8 +14,9 @@ from functools import partial
 from typing import Generic, Self, TypeVar
 
 from lib.actions import E
-from lib.budget import RateBudget
-from lib.clock import Clock
+from lib.breaker import Breaker
+from lib.budget import NotSent, RateBudget
+from lib.clock import Clock, to_ms
 from lib.errors import AnswerInvalid, NotFound, RateLimited, VendorError
 from lib.retry import RetryPolicy, persist
 from lib.settings import Secret
@@ -47,6 +48,8 @@ MAX_IN_FLIGHT = 16
 _MAX_DECODING = 1  # decoding holds the interpreter's lock: a second one at a time only takes memory
 _MAX_PAGES = 10_000
 _WORTH_A_THREAD_BYTES = 32 * 2**10
+_WITNESS = Instrument("IBM", AssetClass.STOCK, "IBM")
+_WITNESS_SPAN_MS = 7 * 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,8 @@ class _Question(Generic[T]):
 class VendorClient:
     """One key's conversation with the vendor. Made by ``open``; may be shared by any number of tasks."""
 
-    def __init__(self, wire: Wire, policy: RetryPolicy, max_in_flight: int) -> None:
+    def __init__(self, wire: Wire, policy: RetryPolicy, breaker: Breaker, max_in_flight: int) -> None:
+        self.breaker = breaker
         self._wire = wire
         self._policy = policy
         # Bodies and the objects of their decoding are what takes memory: both are bounded.
@@ -79,6 +83,7 @@ class VendorClient:
         budget: RateBudget,
         clock: Clock,
         policy: RetryPolicy | None = None,
+        breaker: Breaker | None = None,
         timeout_seconds: float = 30.0,
         max_body_bytes: int = MAX_BODY_BYTES,
         max_in_flight: int = MAX_IN_FLIGHT,
@@ -97,7 +102,7 @@ class VendorClient:
             max_body_bytes=max_body_bytes,
             connections=max_in_flight,
         ) as wire:
-            yield cls(wire, policy or RetryPolicy(), max_in_flight)
+            yield cls(wire, policy or RetryPolicy(), breaker or Breaker(clock), max_in_flight)
 
     @property
     def counters(self) -> Counters:
@@ -238,8 +243,23 @@ class VendorClient:
             policy=self._policy,
             clock=self._wire.clock,
             pause_seconds=lambda: self._wire.budget.pause_seconds,
+            waited_out=self._waited_out,
             on_retry=self._note_retry,
         )
+
+    async def _waited_out(self, error: VendorError) -> bool:
+        """Whether *error* is of an outage of the vendor, whose end the next try waits for."""
+        down = await self.breaker.confirms(partial(self._answer, self._witness(), lambda: True))
+        if down:
+            self.counters.retries += 1
+            log.info("trying again when the vendor is back: %s", error)
+        return down
+
+    def _witness(self) -> _Question[object]:
+        """A question that is always answered unless the vendor is down, the last week of a large company."""
+        end_ms = to_ms(self._wire.clock.now())
+        request = PageRequest(_WITNESS, Timeframe.D1, end_ms - _WITNESS_SPAN_MS, end_ms)
+        return _Question(request.path, request.query, lambda answer: decode(answer, BarsAnswer))
 
     def _note_retry(self, error: VendorError, wait_seconds: float) -> None:
         if not isinstance(error, RateLimited):
@@ -247,12 +267,19 @@ class VendorClient:
         log.info("trying again in %.1f s: %s", wait_seconds, error)
 
     async def _try(self, question: _Question[T]) -> T | Refusal:
-        async with self._in_flight:
-            answer = await self._wire.get(question.path, question.query)
-            if len(answer.body) < _WORTH_A_THREAD_BYTES:
-                return self._read(question, answer)
-            async with self._decoding:
-                return await asyncio.to_thread(self._read, question, answer)
+        while True:
+            try:
+                async with self._in_flight, self.breaker.attempt() as may_be_sent:
+                    return await self._answer(question, may_be_sent)
+            except NotSent:
+                continue
+
+    async def _answer(self, question: _Question[T], may_be_sent: Callable[[], bool]) -> T | Refusal:
+        answer = await self._wire.get(question.path, question.query, may_be_sent)
+        if len(answer.body) < _WORTH_A_THREAD_BYTES:
+            return self._read(question, answer)
+        async with self._decoding:
+            return await asyncio.to_thread(self._read, question, answer)
 
     def _read(self, question: _Question[T], answer: Answer) -> T | Refusal:
         started_at = self._wire.clock.monotonic()

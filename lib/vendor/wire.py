@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from typing import TypeVar
 import aiohttp
 from yarl import URL
 
-from lib.budget import RateBudget
+from lib.budget import NotSent, RateBudget
 from lib.clock import Clock
 from lib.errors import AnswerInvalid, ConnectionFailed, RateLimited, RequestTimedOut, TransientVendorError
 from lib.settings import Secret
@@ -49,15 +49,20 @@ class Wire:
         """Scheme, host and port: the only place the key is sent to."""
         return URL(self.base_url).origin()
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Answer:
+    async def get(
+        self, path: str, query: Mapping[str, str], may_be_sent: Callable[[], bool] = lambda: True
+    ) -> Answer:
         """The answer of HTTP 200 to one GET, within *timeout_seconds* of its slot in the budget.
 
-        Raises the error that any other answer or failure stands for.
+        Raises NotSent if *may_be_sent* says so when the slot is there, else the error that any other answer
+        or failure stands for.
         """
         subject = f"GET {self.redactor.clean(path)}"
         asked_at = self.clock.monotonic()
         async with AsyncExitStack() as closing:
             async with self.budget.request(self.timeout_seconds):
+                if not may_be_sent():
+                    raise NotSent
                 self._sent(asked_at)
                 deadline = asyncio.get_running_loop().time() + self.timeout_seconds
                 with self._timed():

@@ -36,13 +36,17 @@ class RecordingClock:
 
 
 class Attempts:
-    """Fails with each of *errors* in turn, then succeeds; *told* is what was announced before each retry."""
+    """Fails with each of *errors* in turn, then succeeds; *told* is what was announced before each retry.
 
-    def __init__(self, *errors, policy=None, pause=5.0, chance=0.0):
+    *outages*: the numbers of the failures that are the vendor's as a whole.
+    """
+
+    def __init__(self, *errors, policy=None, pause=5.0, chance=0.0, outages=()):
         self.errors = list(errors)
         self.policy = policy or RetryPolicy()
         self.pause = pause
         self.chance = chance
+        self.outages = outages
         self.clock = RecordingClock()
         self.calls = 0
         self.told = []
@@ -53,12 +57,16 @@ class Attempts:
             raise self.errors.pop(0)
         return "answer"
 
+    async def waited_out(self, error):
+        return self.calls in self.outages
+
     async def run(self):
         return await persist(
             self.send,
             policy=self.policy,
             clock=self.clock,
             pause_seconds=lambda: self.pause,
+            waited_out=self.waited_out,
             on_retry=lambda error, seconds: self.told.append((error, seconds)),
             chance=lambda: self.chance,
         )
@@ -114,6 +122,7 @@ async def test_the_jitter_differs_from_try_to_try():
             policy=attempts.policy,
             clock=attempts.clock,
             pause_seconds=lambda: 0.0,
+            waited_out=attempts.waited_out,
             on_retry=lambda error, seconds: None,
         )
         waits += attempts.clock.waits
@@ -190,3 +199,13 @@ async def test_nothing_is_logged_by_the_retry_itself(caplog):
     await Attempts(ServiceFailed("one")).run()
 
     assert caplog.text == ""
+
+
+async def test_an_outage_of_the_vendor_is_no_failed_try_and_the_tries_before_it_are_forgotten():
+    failures = [ServiceFailed(str(n)) for n in range(12)]
+    attempts = Attempts(*failures, outages=(4, 5, 6, 7))
+
+    with pytest.raises(ServiceFailed, match="11"):
+        await attempts.run()
+    assert attempts.calls == 12
+    assert attempts.clock.waits == [1, 2, 4, 1, 2, 4, 8]
