@@ -35,7 +35,8 @@ class _Outage:
 class Breaker:
     """One vendor's, shared by all tasks that ask it.
 
-    *longest_outage_seconds*: how long an outage is waited out, from its first failure; then all give up.
+    *longest_outage_seconds*: how long an outage is waited out, from its first failure; then all give up. 0:
+    none is; failures remain those of the single requests.
     """
 
     def __init__(self, clock: Clock, *, longest_outage_seconds: float = 3600.0) -> None:
@@ -122,6 +123,8 @@ class Breaker:
     def _judge(self, error: VendorError, *, probing: bool) -> None:
         if not _is_failure(error):
             self._answered(probing=probing)
+        elif not self._longest_seconds:
+            return
         elif self._outage is None:
             self._failures += 1
             if self._first_failure is None:

@@ -20,6 +20,7 @@ def actions(
     rate_limit: options.RateLimit = 150,
     max_attempts: options.MaxAttempts = 5,
     max_requests: options.MaxRequests = None,
+    max_outage: options.MaxOutage = 60.0,
     alert: options.Alert = False,
     metrics_file: options.MetricsFile = None,
     demo: options.Demo = False,
@@ -50,7 +51,7 @@ def actions(
         job = ActionJob(
             symbols=options.parse_symbols(symbols),
             full=full,
-            terms=options.parse_terms(rate_limit, None, max_attempts, max_requests, demo=demo),
+            terms=options.parse_terms(rate_limit, None, max_attempts, max_requests, max_outage, demo=demo),
             demo=demo,
             database_url=database_url,
             after=Wanted(alert, metrics_file),

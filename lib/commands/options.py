@@ -54,6 +54,10 @@ MaxRequests = Annotated[
     int | None,
     typer.Option(metavar="N", min=0, help="Stop cleanly after N requests; the rest is for the next run."),
 ]
+MaxOutage = Annotated[
+    float,
+    typer.Option(metavar="MINUTES", min=0, help="How long to wait for a vendor that is down; 0: not at all."),
+]
 GapRetries = Annotated[int, typer.Option(min=0, max=10, help="Rounds over what is still missing.")]
 Recheck = Annotated[
     bool, typer.Option("--recheck", help="Ask again what the vendor had empty or refused, before its expiry.")
@@ -158,14 +162,20 @@ def parse_request(
 
 
 def parse_terms(
-    rate_limit: int, plan: str | None, max_attempts: int, max_requests: int | None, *, demo: bool = False
+    rate_limit: int,
+    plan: str | None,
+    max_attempts: int,
+    max_requests: int | None,
+    max_outage: float = 60.0,
+    *,
+    demo: bool = False,
 ) -> "VendorTerms":
     """How the vendor may be asked. *demo*: it is the run's own. Raises UsageError for an unknown plan."""
     from lib.sessions import Plans, parse_plans
     from lib.wiring import VendorTerms
 
     plans = parse_plans(plan) if plan else Plans()
-    return VendorTerms(rate_limit, max_attempts, max_requests, plans, shared=not demo)
+    return VendorTerms(rate_limit, max_attempts, max_requests, plans, not demo, max_outage)
 
 
 def as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:

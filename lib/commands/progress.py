@@ -146,7 +146,9 @@ class Pace:
 
     def limit(self) -> str:
         """What the rate limit does at this moment, in words."""
-        budget = self.toolkit.budget
+        budget, breaker = self.toolkit.budget, self.toolkit.vendor.breaker
+        if since := breaker.down_since:
+            return f"vendor down since {since:%H:%M} UTC, next probe in {duration(breaker.seconds_to_probe)}"
         if budget.pause_seconds:
             return f"answered 429: all wait {duration(budget.pause_seconds)}"
         shared = f", shared with {budget.others} other{'s' * (budget.others > 1)}" if budget.others else ""

@@ -74,6 +74,7 @@ def freshness(
     fill: Annotated[bool, typer.Option("--fill", help="Backfill what lacks, as the master does.")] = False,
     rate_limit: options.RateLimit = 150,
     max_requests: options.MaxRequests = None,
+    max_outage: options.MaxOutage = 60.0,
     limit: Limit = 40,
     watch: Watch = None,
     demo: options.Demo = False,
@@ -101,7 +102,7 @@ def freshness(
         wanted, place = _wanted(symbols, timeframes, plan), Place(out, database_url, demo)
         if not fill:
             return await status_freshness.show_freshness(wanted, limit, place, watch)
-        terms = options.parse_terms(rate_limit, plan, 5, max_requests)
+        terms = options.parse_terms(rate_limit, plan, 5, max_requests, max_outage)
         return await status_freshness.fill(wanted, terms, place, options.as_texts(arguments))
 
     run(main, out)

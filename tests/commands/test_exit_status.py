@@ -8,7 +8,7 @@ import pytest
 from lib.store.database import open_url
 from lib.store.locks import run_lock
 
-AT_ONCE = ("--max-attempts", 1, "--gap-retries", 0)  # no waits
+AT_ONCE = ("--max-attempts", 1, "--gap-retries", 0, "--max-outage", 0)  # no waits
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"
 
 
