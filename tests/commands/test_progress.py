@@ -1,12 +1,15 @@
 """How long a run may still take, and what the rate limit does, in words."""
 
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
+from lib.breaker import OPENS_AFTER, Breaker
 from lib.budget import Budget
 from lib.commands.progress import Pace, duration, one_line
+from lib.errors import ServiceFailed
 from lib.outcome import SeriesOutcome, SeriesStatus, SymbolOutcome
 from lib.timeframe import Timeframe
 
@@ -16,6 +19,9 @@ class StoppedClock:
 
     def __init__(self):
         self.seconds = 100.0
+
+    def now(self):
+        return datetime(2025, 6, 2, 14, 3, tzinfo=UTC)
 
     def monotonic(self):
         return self.seconds
@@ -27,7 +33,8 @@ def clock():
 
 
 def pace_of(clock, rate_limit, symbols=4):
-    return Pace(SimpleNamespace(clock=clock, budget=Budget(rate_limit, clock)), symbols)
+    vendor = SimpleNamespace(breaker=Breaker(clock))
+    return Pace(SimpleNamespace(clock=clock, budget=Budget(rate_limit, clock), vendor=vendor), symbols)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +111,20 @@ def test_a_symbols_line_tells_its_worst_status():
         SymbolOutcome("KO", [fine, left])
     )
     assert "interrupted" in one_line(SymbolOutcome("KO"))
+
+
+async def test_a_vendor_that_is_down_is_said_with_the_next_probe(clock):
+    pace = pace_of(clock, 10)
+    breaker = pace.toolkit.vendor.breaker
+
+    async def fail():
+        raise ServiceFailed
+
+    for _ in range(OPENS_AFTER):
+        with pytest.raises(ServiceFailed):
+            async with breaker.attempt():
+                await fail()
+    assert await breaker.confirms(fail)
+    clock.seconds += 12
+
+    assert pace.limit() == "vendor down since 14:03 UTC, next probe in 18 s"

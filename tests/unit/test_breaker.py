@@ -21,11 +21,6 @@ from lib.errors import (
 from tests.unit.test_budget import run
 
 
-class Busy(ServiceFailed):
-    def __init__(self, text):
-        super().__init__(text, retry_after_seconds=9999.0)
-
-
 class Vendor:
     """Fails with *error* from *down_from* to *down_until*; *sent* is when it was asked for what."""
 
@@ -35,13 +30,17 @@ class Vendor:
         self.down = (down_from, down_until)
         self.error = error
         self.broken = set()
+        self.retry_after = None
         self.sent = []
 
     async def answer(self, name="series"):
         self.sent.append((self.clock.monotonic(), name))
         await self.clock.sleep(0.5)
         if name in self.broken or self.down[0] <= self.clock.monotonic() < self.down[1]:
-            raise self.error(name)
+            error = self.error(name)
+            if self.retry_after:
+                error.retry_after_seconds = self.retry_after
+            raise error
 
     async def once(self, name="series"):
         async with self.breaker.attempt() as may_be_sent:
@@ -212,7 +211,8 @@ def test_a_cancelled_probe_lets_the_next_one_probe():
 
 def test_a_retry_after_lengthens_the_wait_for_the_probe_up_to_five_minutes():
     async def main(clock):
-        vendor = Vendor(clock, 0.0, 400.0, Busy)
+        vendor = Vendor(clock, 0.0, 400.0)
+        vendor.retry_after = 9999.0
         await vendor.ask_all(["a", "b", "c", "d", "e"])
         return [at for at, _ in vendor.sent]
 
