@@ -208,7 +208,7 @@ def features(
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Features against pandas, against COPY, and a night against two years; some ten minutes.
+    """Features against pandas, against COPY, and a night against two years; some seven minutes.
 
     In a minute: --symbols BTC,AAPL,KO --years 1 --pairs 1
     """
