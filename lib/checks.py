@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from lib.bars import Bars, RefusedBar
 from lib.timeframe import Timeframe
-from lib.zones import window_starts
+from lib.zones import on_grid
 
 _PRICES_AND_VOLUME = ("open", "high", "low", "close", "volume")
 
@@ -22,7 +22,7 @@ def refuse_impossible(bars: Bars, timeframe: Timeframe, zone: str) -> tuple[Bars
     """
     if np.isinf(bars.vwap).any():
         bars = replace(bars, vwap=np.where(np.isinf(bars.vwap), np.nan, bars.vwap))
-    bad = _impossible(bars) | (window_starts(bars.t, timeframe, zone) != bars.t)
+    bad = _impossible(bars) | ~on_grid(bars.t, timeframe, zone)
     if not bad.any():
         return bars, ()
     rows = np.flatnonzero(bad).tolist()

@@ -7,7 +7,7 @@ import numpy as np
 from lib.bars import NO_TRADES, Bars, FloatArray
 from lib.coverage import Range, holds
 from lib.timeframe import Timeframe
-from lib.zones import window_ends, window_starts
+from lib.zones import on_grid, window_ends, window_starts
 
 
 def roll_up(base: Bars, timeframe: Timeframe, zone: str, complete: Sequence[Range]) -> Bars:
@@ -16,8 +16,10 @@ def roll_up(base: Bars, timeframe: Timeframe, zone: str, complete: Sequence[Rang
     Open of the first, close of the last, highest high, lowest low, volume and trades summed, vwap weighted
     by volume. A window without base bars has no bar. vwap is NaN if any input's is, or the volume is 0;
     trades are unknown if any input's are. Sums are taken per window, so they do not depend on how the base
-    bars were paged.
+    bars were paged. Another program's bars that lie off the grid of the base are none of it.
     """
+    ours = on_grid(base.t, timeframe.base, zone)
+    base = base if ours.all() else base.take(ours)
     if not len(base):
         return base
     starts = window_starts(base.t, timeframe, zone)

@@ -19,6 +19,7 @@ from lib.clock import to_ms
 from lib.timeframe import DAY_MS, Timeframe
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 EPOCH = date(1970, 1, 1)
 NEW_YORK = "America/New_York"
@@ -114,6 +115,11 @@ def window_starts(t_ms: IntArray, timeframe: Timeframe, zone: str) -> IntArray:
     if timeframe is Timeframe.W1:
         days = days - (days + 4) % 7  # day 0 was a Thursday
     return midnights(days, zone)
+
+
+def on_grid(t_ms: IntArray, timeframe: Timeframe, zone: str) -> BoolArray:
+    """Which stamps start a window of *timeframe*: a bar of another stamp is none. Shape as given."""
+    return np.asarray(window_starts(t_ms, timeframe, zone) == t_ms, np.bool_)
 
 
 def window_ends(starts_ms: IntArray, timeframe: Timeframe, zone: str) -> IntArray:

@@ -106,23 +106,28 @@ async def detect(toolkit: Toolkit, scopes: Sequence[Scope], *, counted: bool = T
 
     async def ask(group: tuple[tuple[Timeframe, DateRange, bool], list[Instrument]]) -> None:
         (timeframe, dates, derive), instruments = group
-        first = instruments[0]
-        question = Question(
-            timeframe,
-            dates.start,
-            dates.end + timedelta(days=1),
-            toolkit.now(),
-            toolkit.delay(first),
-            derive,
-            counted,
-        )
-        names = [i.symbol for i in instruments]
-        answer = await toolkit.store.find_stretches(first.calendar, first.zone, names, question)
+        answer = await _ask(toolkit, instruments, timeframe, dates, derive=derive, counted=counted)
         for symbol, stretches in answer.items():
             found[symbol][timeframe] = stretches
 
     await run_bounded(_grouped(scopes), ask, limit=DETECTORS)
     return {s: {tf: series[tf] for tf in Timeframe if tf in series} for s, series in found.items()}
+
+
+async def _ask(
+    toolkit: Toolkit,
+    instruments: Sequence[Instrument],
+    timeframe: Timeframe,
+    dates: DateRange,
+    *,
+    derive: bool = True,
+    counted: bool = True,
+) -> dict[str, list[Stretch]]:
+    """The stretches of *dates* by symbol; the instruments share their calendar."""
+    first, past = instruments[0], dates.end + timedelta(days=1)
+    question = Question(timeframe, dates.start, past, toolkit.now(), toolkit.delay(first), derive, counted)
+    names = [i.symbol for i in instruments]
+    return await toolkit.store.find_stretches(first.calendar, first.zone, names, question)
 
 
 def _grouped(scopes: Sequence[Scope]) -> list[tuple[tuple[Timeframe, DateRange, bool], list[Instrument]]]:
@@ -230,16 +235,23 @@ async def _work(toolkit: Toolkit, scope: Scope, found: Found) -> Scope | None:
                 if await _may_ask_again(toolkit, scope.instrument, fetched, span):
                     again.setdefault(fetched, []).append(span)
             elif timeframe is not fetched:
+                again.setdefault(fetched, []).extend(await _lost_of(toolkit, scope, fetched, gap))
                 rederive.setdefault(fetched, []).append(span)
             else:
                 again.setdefault(fetched, []).append(span)
                 if gap.state is State.CONTRADICTION:
                     again.setdefault(timeframe.base, []).append(span)
-    if not (missing or again or rederive):
+    if not (missing or any(again.values()) or rederive):
         return None
     return Scope(
         scope.instrument, replace(scope.wanted, again=again, rederive=rederive, recheck=False, gap_round=True)
     )
+
+
+async def _lost_of(toolkit: Toolkit, scope: Scope, base: Timeframe, gap: Stretch) -> list[Range]:
+    """What of the bars that *gap* is built from is lost too: a week reaches beyond the dates asked for."""
+    found = await _ask(toolkit, [scope.instrument], base, DateRange(gap.start, gap.end - timedelta(days=1)))
+    return [_instants(scope.instrument, s) for s in found[scope.instrument.symbol] if s.state is State.LOST]
 
 
 def _instants(instrument: Instrument, gap: Stretch) -> Range:

@@ -25,7 +25,16 @@ from lib.store.features import mark_written
 from lib.store.ledger import read_ledger, write_ledger
 from lib.store.locks import lock_series
 from lib.store.series_status import Gain, Said, note_refused, note_written
-from lib.store.session_counts import audited, count_by_day, growth, read_counts, whole_days, write_counts
+from lib.store.session_counts import (
+    Count,
+    audited,
+    count_by_day,
+    growth,
+    lost_days,
+    read_counts,
+    whole_days,
+    write_counts,
+)
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 from lib.verification import ledger_rows, not_entitled_row, units_of
@@ -107,6 +116,7 @@ class _Writing:
         self._zone = answer.instrument.zone
         self._derived = answer.timeframe.derived if derive else ()
         self._reach = self._days_touched()
+        self._counted: dict[Timeframe, dict[int, Count]] = {}
         self._before: dict[Timeframe, Bars] = {}
         self._after: dict[Timeframe, Bars] = {}
         self._written_since: dict[Timeframe, int] = {}
@@ -144,7 +154,7 @@ class _Writing:
         await self._read_before()
         self._after[base] = self._before[base]
         ledger = await read_ledger(self._connection, self._series(base), *self._reach)
-        complete = clip(answered(ledger), *self._reach)
+        complete = subtract(clip(answered(ledger), *self._reach), self._lost(range(0)))
         written = {
             timeframe: await self._write(timeframe, self._roll_up(timeframe, complete), DERIVED)
             for timeframe in self._derived
@@ -167,6 +177,8 @@ class _Writing:
                 if timeframe in present
                 else Bars.empty()
             )
+        first, last = (int(d) for d in local_days(np.array(self._reach, np.int64), self._zone))
+        self._counted = await read_counts(self._connection, self._symbol, timeframes, first, last - 1)
 
     async def _write(self, timeframe: Timeframe, bars: Bars, source: str) -> Written:
         stored = self._before[timeframe]
@@ -185,10 +197,20 @@ class _Writing:
         return written
 
     def _complete(self, ledger: Sequence[LedgerRow]) -> list[Range]:
-        """What the ledger covers once this answer is in it, within the days touched."""
-        answer = self._answer
-        both = union([*answered(ledger), (answer.start_ms, answer.end_ms)])
-        return clip(subtract(both, answer.holes), *self._reach)
+        """What is covered, and stored, once this answer is in the ledger, within the days touched."""
+        own, holes = (self._answer.start_ms, self._answer.end_ms), self._answer.holes
+        before = subtract(answered(ledger), self._lost(whole_days(*own, self._zone)))
+        return clip(subtract(union([*before, own]), holes), *self._reach)
+
+    def _lost(self, answered_whole: range) -> list[Range]:
+        """The days, but for those, of which someone deleted base bars: nothing whole can be made of them."""
+        base = self._answer.timeframe
+        counted = {day: n for day, n in self._counted[base].items() if day not in answered_whole}
+        if not counted:
+            return []
+        days = lost_days(count_by_day(self._after[base], base, self._sessions), counted)
+        first, last = (midnights(np.array(days, np.int64) + past, self._zone).tolist() for past in (0, 1))
+        return list(zip(first, last, strict=True))
 
     def _roll_up(self, timeframe: Timeframe, complete: Sequence[Range]) -> Bars:
         """The complete windows of *timeframe* that share an instant with the answer."""
@@ -214,8 +236,7 @@ class _Writing:
 
     async def _write_audit(self) -> dict[Timeframe, Gain]:
         """Bring the audited counts up to date; by how much those of each series grew."""
-        first, last = (int(d) for d in local_days(np.array(self._reach, np.int64), self._zone))
-        stored = await read_counts(self._connection, self._symbol, tuple(self._after), first, last - 1)
+        stored = self._counted
         whole = whole_days(self._answer.start_ms, self._answer.end_ms, self._zone)
         gains = {}
         for timeframe, after in self._after.items():

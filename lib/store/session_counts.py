@@ -12,7 +12,7 @@ from lib.bars import Bars, IntArray
 from lib.clock import from_ms
 from lib.sessions import SessionTable
 from lib.timeframe import Timeframe
-from lib.zones import day_number, day_of, local_days, midnights, window_starts
+from lib.zones import day_number, day_of, local_days, midnights, on_grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ def count_by_day(bars: Bars, timeframe: Timeframe, sessions: SessionTable) -> di
 
     Another program's bars that lie off the grid are none of ours, and do not count.
     """
-    on_grid = window_starts(bars.t, timeframe, sessions.zone) == bars.t
-    t = bars.t if on_grid.all() else bars.t[on_grid]
+    ours = on_grid(bars.t, timeframe, sessions.zone)
+    t = bars.t if ours.all() else bars.t[ours]
     if not len(t):
         return {}
     first, last = local_days(t[[0, -1]], sessions.zone)
@@ -87,6 +87,11 @@ def audited(
         if new != old:
             out[day] = new
     return out
+
+
+def lost_days(stored: Mapping[int, Count], counted: Mapping[int, Count]) -> list[int]:
+    """The days on which fewer bars are *stored* than the audit *counted*."""
+    return [day for day, count in counted.items() if day not in stored or stored[day].n_bars < count.n_bars]
 
 
 def growth(new: Mapping[int, Count], stored: Mapping[int, Count]) -> int:

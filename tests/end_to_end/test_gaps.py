@@ -280,3 +280,30 @@ async def test_a_host_clock_ahead_of_the_vendors_settles_nothing_early(workbench
         assert report.gaps.after["KO"][Timeframe.M1][-1].state is State.PENDING
         newest = await bench.fetch("SELECT max(timestamp) FROM market_data")
         assert newest[0][0] < vendor.moment - timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    ("timeframes", "deleted"),
+    [
+        ("1d,1w", "timeframe = '1d'"),
+        ("1d,1w", "true"),
+        ("1w", "timeframe = '1w' OR timeframe = '1d' AND timestamp::date = '2025-06-04'"),
+        ("1h", "timeframe = '1h' OR timeframe = '1m' AND extract(hour FROM timestamp) = 15"),
+    ],
+)
+async def test_no_longer_bar_is_made_of_what_is_left_of_deleted_ones(holding_back, timeframes, deleted):
+    """Of the week of BTC, Sunday and Saturday lie outside the dates asked for; minutes are not wanted with 1h."""
+    bench = holding_back
+    await bench.run("BTC", timeframes, *WEEK, gap_retries=2)
+    longer = timeframes.split(",")[-1]
+    query = (
+        "SELECT timestamp, open, high, low, close, volume FROM market_data WHERE timeframe = $1 ORDER BY 1"
+    )
+    original = await bench.fetch(query, longer)
+    assert original
+
+    await bench.fetch(f"DELETE FROM market_data WHERE {deleted}")
+    report = await bench.run("BTC", timeframes, *WEEK, gap_retries=2)
+
+    assert report.exit_status == 0
+    assert await bench.fetch(query, longer) == original

@@ -101,3 +101,12 @@ def test_weeks_begin_on_sunday_in_new_york_across_a_change_of_clocks():
 
 def test_no_bars_give_no_bars():
     assert len(roll_up(Bars.empty(), Timeframe.H1, UTC_ZONE, EVERYTHING)) == 0
+
+
+def test_another_programs_bars_off_the_grid_are_no_part_of_a_window():
+    base = bars([0, MINUTE, MINUTE + 17_000, 2 * MINUTE])
+
+    got = roll_up(base, Timeframe.M5, UTC_ZONE, EVERYTHING)
+
+    assert got.volume.tolist() == [base.volume[[0, 1, 3]].sum()]
+    assert len(roll_up(bars([17_000]), Timeframe.M5, UTC_ZONE, EVERYTHING)) == 0
