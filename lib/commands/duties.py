@@ -102,7 +102,13 @@ def cron(
 @app.command()
 def prune(
     older_than: Annotated[
-        int, typer.Option(metavar="DAYS", min=1, help="Audits, results and alerts that ended so long ago.")
+        int,
+        typer.Option(
+            metavar="DAYS",
+            min=1,
+            max=options.MOST_DAYS,
+            help="Audits, results and alerts that ended so long ago.",
+        ),
     ] = 90,
     before: Annotated[
         str | None, typer.Option(metavar="DATE", help="Bars of --timeframes with dates before this one too.")

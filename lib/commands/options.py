@@ -97,14 +97,19 @@ LogFile = Annotated[
 ]
 
 DEFAULT_DAYS = 365
+MOST_DAYS = 36_500  # a century: what reaches further was not meant
+YEARS = range(1970, 2100)  # those whose days the zones are laid out for
 
 
 def parse_date(text: str, option: str) -> date:
-    """The date of YYYY-MM-DD. Raises UsageError naming *option*."""
+    """The date of YYYY-MM-DD, of 1970 to 2099. Raises UsageError naming *option*."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{option} {text!r} is not a date", hint="dates look like 2025-01-31") from error
+    if day.year not in YEARS:
+        raise UsageError(f"{option} {text} has no bars", hint=f"years go from {YEARS[0]} to {YEARS[-1]}")
+    return day
 
 
 def parse_symbols(text: str | None) -> list[str] | None:
@@ -127,7 +132,7 @@ def parse_symbols(text: str | None) -> list[str] | None:
 
 def _read_list(path: Path) -> str:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the list of symbols {path} cannot be read: {error}") from error
     return ",".join(line.split("#", 1)[0].strip() for line in lines)
@@ -152,8 +157,9 @@ def parse_request(
         raise UsageError("--end needs --start", hint="give both, or --days")
     if days is None and not start:
         days = DEFAULT_DAYS
-    if days is not None and days < 1:
-        raise UsageError(f"--days {days} asks for nothing", hint="give 1 or more")
+    if days is not None and not 1 <= days <= MOST_DAYS:
+        what = "nothing" if days < 1 else "more than a century"
+        raise UsageError(f"--days {days} asks for {what}", hint=f"give 1 to {MOST_DAYS}")
     first = parse_date(start, "--start") if start else None
     last = parse_date(end, "--end") if end else None
     if first and last and last < first:

@@ -155,7 +155,10 @@ def history(
         str | None, typer.Option(metavar="NAME", help="Runs of this script only, e.g. master_backfill.")
     ] = None,
     days: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Of the last N days. Default: whenever.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=options.MOST_DAYS, help="Of the last N days. Default: whenever."
+        ),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only runs that were not complete.")] = False,
     limit: Limit = 20,

@@ -37,9 +37,11 @@ def test_what_is_no_symbol_is_refused(text):
 
 def test_symbols_come_from_a_file_with_remarks(tmp_path):
     listed = tmp_path / "symbols.txt"
-    listed.write_text("# mine\nAAPL, SPY  # the two\n\nBTC\nAAPL\n")
+    text = "# mine\nAAPL, SPY  # the two\n\nBTC\nAAPL\n"
+    for written in (text, f"\ufeffKO\n{text}".replace("\n", "\r\n")):  # as editors of Windows write it
+        listed.write_bytes(written.encode())
 
-    assert options.parse_symbols(f"@{listed}") == ["AAPL", "SPY", "BTC"]
+        assert options.parse_symbols(f"@{listed}")[-3:] == ["AAPL", "SPY", "BTC"]
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
@@ -69,6 +71,9 @@ def test_dates_and_timeframes_are_taken_as_typed():
     [
         {"days": 0},
         {"days": -3},
+        {"days": 999_999},
+        {"start": "2025-01-01", "end": "9999-12-31"},
+        {"start": "0001-01-01"},
         {"days": 3, "start": "2025-01-01"},
         {"days": 3, "end": "2025-01-01"},
         {"end": "2025-01-01"},
