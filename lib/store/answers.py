@@ -38,7 +38,7 @@ from lib.store.session_counts import (
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 from lib.verification import ledger_rows, not_entitled_row, units_of
-from lib.zones import ceil_to_window, floor_to_window, local_days, midnights
+from lib.zones import ceil_to_window, floor_to_window, local_days, midnight_ms, midnights
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class _Writing:
         await self._read_before()
         self._after[base] = self._before[base]
         ledger = await read_ledger(self._connection, self._series(base), *self._reach)
-        complete = subtract(clip(answered(ledger), *self._reach), self._lost(range(0)))
+        complete = subtract(clip(answered(ledger), *self._reach), self._gone(range(0)))
         written = {
             timeframe: await self._write(timeframe, self._roll_up(timeframe, complete), DERIVED)
             for timeframe in self._derived
@@ -199,18 +199,20 @@ class _Writing:
     def _complete(self, ledger: Sequence[LedgerRow]) -> list[Range]:
         """What is covered, and stored, once this answer is in the ledger, within the days touched."""
         own, holes = (self._answer.start_ms, self._answer.end_ms), self._answer.holes
-        before = subtract(answered(ledger), self._lost(whole_days(*own, self._zone)))
+        before = subtract(answered(ledger), self._gone(whole_days(*own, self._zone)))
         return clip(subtract(union([*before, own]), holes), *self._reach)
 
-    def _lost(self, answered_whole: range) -> list[Range]:
-        """The days, but for those, of which someone deleted base bars: nothing whole can be made of them."""
+    def _gone(self, answered_whole: range) -> list[Range]:
+        """Days, but for those, of which base bars were deleted or dropped: nothing whole is made of them."""
         base = self._answer.timeframe
+        kept_from = self._answer.instrument.kept_from(base)
+        dropped = [] if kept_from is None else [(0, midnight_ms(kept_from, self._zone))]
         counted = {day: n for day, n in self._counted[base].items() if day not in answered_whole}
         if not counted:
-            return []
+            return dropped
         days = lost_days(count_by_day(self._after[base], base, self._sessions), counted)
         first, last = (midnights(np.array(days, np.int64) + past, self._zone).tolist() for past in (0, 1))
-        return list(zip(first, last, strict=True))
+        return [*dropped, *zip(first, last, strict=True)]
 
     def _roll_up(self, timeframe: Timeframe, complete: Sequence[Range]) -> Bars:
         """The complete windows of *timeframe* that share an instant with the answer."""

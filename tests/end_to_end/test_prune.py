@@ -192,3 +192,14 @@ async def test_old_audits_go_and_the_runs_stay(bench):
     )
     assert [tuple(row) for row in kept] == [(True, True), (False, True)]
     assert len(await bench.fetch("SELECT FROM run_results")) == 1
+
+
+async def test_a_week_is_not_made_of_the_days_that_are_kept(bench):
+    await bench.run("BTC", "1d,1w", **RANGE, gap_retries=0)
+    before = await bars(bench, "1w", symbol="BTC")
+    await cut(bench, [Timeframe.D1], "BTC")  # a Wednesday
+    await bench.fetch("DELETE FROM market_data WHERE timeframe = '1d' AND timestamp = '2025-03-14 00:00+00'")
+
+    assert (await bench.run("BTC", "1d,1w", **RANGE, gap_retries=2)).exit_status == 0
+
+    assert await bars(bench, "1w", symbol="BTC") == before
