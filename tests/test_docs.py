@@ -124,6 +124,27 @@ def test_every_option_that_a_document_mentions_exists_somewhere():
         assert mentioned <= options | {"--help"}, name
 
 
+def groups(command, path):
+    """Every group of *command*, itself included, with the name it is typed by."""
+    if hasattr(command, "commands"):
+        yield path, command
+        for name, below in command.commands.items():
+            yield from groups(below, f"{path} {name}")
+
+
+def test_the_help_of_a_group_is_written_for_the_reader_not_taken_from_the_module():
+    for script in SCRIPTS:
+        [module] = re.findall(r"^from (\S+) import app$", script.read_text(), re.MULTILINE)
+        for path, group in groups(typer.main.get_command(importlib.import_module(module).app), script.name):
+            assert group.help and "`" not in group.help, path
+
+
+def test_the_help_of_all_scripts_looks_alike():
+    for script in SCRIPTS:
+        [module] = re.findall(r"^from (\S+) import app$", script.read_text(), re.MULTILINE)
+        assert importlib.import_module(module).app.rich_markup_mode is None, script.name
+
+
 def test_the_examples_in_the_help_can_be_typed():
     for script in SCRIPTS:
         [module] = re.findall(r"^from (\S+) import app$", script.read_text(), re.MULTILINE)

@@ -12,6 +12,7 @@ from lib.commands.action_summary import changes, show_findings
 from lib.commands.after import NOTHING, Wanted, after_run
 from lib.commands.backfill import ROOT, of_demo, tell_database
 from lib.commands.running import Output, set_up_logging, told
+from lib.commands.summary import typed
 from lib.errors import BackfillError, RunInterrupted, UsageError
 from lib.jobs.action_outcome import ActionsOutcome
 from lib.jobs.action_run import SCRIPT, ActionReport, carry_out_actions, new_action_report
@@ -47,7 +48,7 @@ async def execute(job: ActionJob, output: Output) -> int:
         report = new_action_report(settings, SystemClock(), full=job.full)
         told.info("%s %s begins on the database %s", SCRIPT, report.run_id, settings.database_name)
         await _run(job, report)
-        status = _conclude(report, output)
+        status = _conclude(report, output, demo=job.demo)
         told.info("%s %s ends with status %d", SCRIPT, report.run_id, status)
         if not report.interrupted:
             await after(output)
@@ -77,7 +78,7 @@ async def _vendor(settings: Settings, job: ActionJob) -> AsyncIterator[Settings]
         yield replace(of_demo(settings), base_url=emulator.url, api_key=Secret(DEFAULT_KEY))
 
 
-def _conclude(report: ActionReport, output: Output) -> int:
+def _conclude(report: ActionReport, output: Output, *, demo: bool) -> int:
     console = output.console()
     unknown = [f"{symbol}: not tracked, so nothing was asked about it" for symbol in report.unknown]
     outcome = report.outcome or ActionsOutcome()
@@ -88,7 +89,9 @@ def _conclude(report: ActionReport, output: Output) -> int:
     if outcome.rebased:
         for line in outcome.stale():
             console.print(escape(line))
-        console.print("next       python backfill_features.py   computes the stale features anew")
+        console.print(
+            f"next       {typed('backfill_features.py', demo=demo)}   computes the stale features anew"
+        )
     console.print(f"[bold]{report.status}[/]: {len(report.symbols)} symbols, {report.requests} requests")
     if report.error:
         output.error(report.error)

@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from lib.actions import Dividend, Split
 from lib.commands.running import told
+from lib.commands.summary import typed
 from lib.jobs.action_outcome import KindOutcome
 from lib.jobs.run import Report
 from lib.outcome import SeriesStatus
@@ -31,7 +32,7 @@ def show_action_findings(console: Console, report: Report) -> None:
         show_findings(console, report.actions.findings())
 
 
-def show_actions(console: Console, report: Report) -> None:
+def show_actions(console: Console, report: Report, *, demo: bool) -> None:
     """Print what the run learnt of splits and dividends, and what follows; nothing if nothing is new."""
     outcome = report.actions
     if outcome is None:
@@ -40,7 +41,9 @@ def show_actions(console: Console, report: Report) -> None:
     if any(words.values()):
         console.print(f"events    {'; '.join(f'{name} {said}' for name, said in words.items() if said)}")
     if outcome.rebased:
-        console.print(f"adjusted  {_names(sorted(outcome.rebased))} anew: python backfill_features.py")
+        # The command has a line of its own: on a narrow terminal it would be broken in two.
+        console.print(f"adjusted  {_names(sorted(outcome.rebased))} anew")
+        console.print(f"features  {typed('backfill_features.py', demo=demo)}")
 
 
 def changes(kind: KindOutcome[Split] | KindOutcome[Dividend]) -> list[str]:

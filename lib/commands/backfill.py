@@ -31,6 +31,7 @@ from lib.commands.summary import (
     show_scanned,
     show_symbols,
     show_totals,
+    typed,
 )
 from lib.errors import BackfillError, LockHeld, RunInterrupted, UsageError
 from lib.gaps import gaps_of
@@ -213,7 +214,7 @@ def _conclude(report: Report, audit: Audit, job: Job, output: Output) -> int:
         show_scanned(console, report, audit)
     else:
         show_totals(console, report, audit)
-        show_actions(console, report)
+        show_actions(console, report, demo=job.demo)
     show_places(
         console,
         report,
@@ -249,7 +250,8 @@ def _show_wrong(console: Console, report: Report, job: Job, *, quiet: bool) -> N
     for line in problem_lines(report.outcomes):
         told.warning("%s", Text.from_markup(line).plain)
     if report.gaps and (told_as_gap or not quiet):
-        show_remaining(console, report.gaps, next_step(job, report), retried=job.task is not Task.SCAN)
+        commands = (_list_command(job), next_step(job, report))
+        show_remaining(console, report.gaps, *commands, retried=job.task is not Task.SCAN)
 
 
 def next_step(job: Job, report: Report) -> str:
@@ -259,7 +261,11 @@ def next_step(job: Job, report: Report) -> str:
     again = "the same command again"
     if job.task is Task.FILL:
         return f"{again}; what the vendor had nothing of is asked again after half an hour"
-    return f"{again}, or: python scripts/backfill_gaps.py list"
+    return f"{again}, or: {_list_command(job)}"
+
+
+def _list_command(job: Job) -> str:
+    return typed("scripts/backfill_gaps.py list", demo=job.demo)
 
 
 def fill_command(job: Job, report: Report) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lib.vendor.emulator.market import Market
     from lib.vendor.emulator.server import Emulator
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()
@@ -51,6 +51,7 @@ def emulator(
     changes it while it runs.
 
     Example: python scripts/emulator.py --simulated --rate-limit 150
+
     Exit status: 0 ended by a signal, 2 usage.
     """
     options = {"key": key, "rate_limit": rate_limit, "latency_seconds": latency, "page_cap": page_cap}

@@ -87,7 +87,7 @@ async def _run(job: FeatureJob, report: FeatureReport, output: Output) -> int:
 def _conclude(job: FeatureJob, report: FeatureReport, audit: FeatureAudit, output: Output) -> int:
     console = output.console()
     show_features(console, report, audit)
-    for line in problem_lines(report.outcomes):
+    for line in problem_lines(report.outcomes, demo=job.demo):
         output.console(always=True).print(line)
         told.warning("%s", Text.from_markup(line).plain)
     console.print(f"database  {escape(report.settings.database_name)}")

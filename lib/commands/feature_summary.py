@@ -8,6 +8,7 @@ from rich.table import Table
 
 from lib.audit.features import FeatureAudit, FeatureOutcome, FeatureStatus, SymbolFeatures
 from lib.clock import from_ms
+from lib.commands.summary import typed
 from lib.jobs.features import FeatureReport, Mode
 from lib.timeframe import Timeframe
 
@@ -93,17 +94,17 @@ def one_line(outcome: SymbolFeatures) -> str:
     return f"[bold]{escape(outcome.symbol):<6}[/]  {mark}  {computed:,} rows computed, {written:,} written"
 
 
-def problem_lines(outcomes: Sequence[SymbolFeatures]) -> list[str]:
+def problem_lines(outcomes: Sequence[SymbolFeatures], *, demo: bool) -> list[str]:
     """What went wrong, as markup, a line a symbol or series."""
     lines = []
     for outcome in outcomes:
         if outcome.error:
             lines.append(f"[bold]{escape(outcome.symbol)}[/] {escape(outcome.error)}")
-        lines += [line for one in outcome.series if (line := _problem(one))]
+        lines += [line for one in outcome.series if (line := _problem(one, demo=demo))]
     return lines
 
 
-def _problem(one: FeatureOutcome) -> str | None:
+def _problem(one: FeatureOutcome, *, demo: bool) -> str | None:
     name = f"[bold]{escape(one.symbol)}[/] {one.timeframe}"
     if one.error:
         return f"{name}: {escape(one.error)}"
@@ -113,7 +114,8 @@ def _problem(one: FeatureOutcome) -> str | None:
     columns = sorted(found.columns)
     shown = ", ".join(columns[:MANY_COLUMNS])
     more = f" and {len(columns) - MANY_COLUMNS} more" if len(columns) > MANY_COLUMNS else ""
-    command = f"python backfill_features.py --full --symbols {one.symbol} --timeframes {one.timeframe}"
+    command = typed("backfill_features.py", demo=demo)
+    command += f" --full --symbols {one.symbol} --timeframes {one.timeframe}"
     return (
         f"{name}: {found.rows:,} rows differ, the first of {from_ms(found.first_ms):%Y-%m-%d %H:%M} UTC, "
         f"in {escape(shown)}{more} (recompute: {escape(command)})"

@@ -12,7 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help=__doc__,
+    help="List the gaps that are known, look for those there are now, or fill them.",
 )
 
 AnyDays = Annotated[

@@ -57,9 +57,12 @@ def legend(matrix: Matrix, timeframes: Sequence[Timeframe]) -> str:
     return text + ("; percent: sessions complete of those expected" if Sign.PARTIAL in used else "")
 
 
-def show_remaining(console: Console, report: GapReport, command: str, *, retried: bool = True) -> None:
+def show_remaining(
+    console: Console, report: GapReport, listing: str, command: str, *, retried: bool = True
+) -> None:
     """Print what was found and filled, the gaps that remain with their cause, and what to type next.
 
+    *listing*: the command that lists them all; *command*: the next one.
     *retried*: whether any were asked for.
     """
     found = sum(len(gaps_of(s)) for series in report.before.values() for s in series.values())
@@ -75,7 +78,7 @@ def show_remaining(console: Console, report: GapReport, command: str, *, retried
     for line in lines[:MANY_GAPS]:
         console.print(line)
     if len(lines) > MANY_GAPS:
-        console.print(f"… and {len(lines) - MANY_GAPS} more: python scripts/backfill_gaps.py list")
+        console.print(f"… and {len(lines) - MANY_GAPS} more: {listing}")
     if lines:
         console.print(f"next      {escape(command)}")
 

@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help=__doc__,
+    help="Say whether the data can be trusted: what the person reads in the morning and the monitor polls.",
 )
 app.add_typer(duties.app)
 app.add_typer(symbols_app.app, name="symbols")

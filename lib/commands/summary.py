@@ -123,6 +123,11 @@ def psql_command(*, demo: bool, typed_url: bool) -> str:
     return f"{_from_here(Path(sys.executable))} {script} psql {arguments}".rstrip()
 
 
+def typed(script: str, *, demo: bool) -> str:
+    """The command of *script*, for the database that this run used."""
+    return f"python {script}{' --demo' if demo else ''}"
+
+
 def _quoted(arguments: str) -> str:
     return f'"{arguments}"' if " " in arguments else arguments
 

@@ -12,7 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help=__doc__,
+    help="List what is tracked, add, remove, pause and resume.",
 )
 
 Names = Annotated[str, typer.Argument(metavar="SYMBOLS", help="Comma list, or @FILE with some a line.")]

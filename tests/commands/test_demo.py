@@ -21,6 +21,8 @@ async def test_the_demo_fills_a_database_that_the_printed_command_opens(command,
     assert "warning" not in demo.stderr
     assert f"embedded ({tmp_path}/demo)" in demo.stderr
     assert (tmp_path / "demo" / "postgres").is_dir()
+    # What is to be typed next is for the demo's database too, on a line of its own.
+    assert "features  python backfill_features.py --demo\n" in demo.stderr
     [line] = [line for line in demo.stderr.splitlines() if line.startswith("query it")]
     query = "SELECT count(DISTINCT timeframe) FROM market_data"
     printed = [*shlex.split(line.removeprefix("query it")), "-At", "-c", query]
