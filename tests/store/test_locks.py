@@ -117,7 +117,10 @@ class TestRunLock:
 
     async def test_ensuring_what_is_held_changes_nothing(self, database):
         async with run_lock(database) as lock, database.connection() as connection:
-            query = "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+            query = """
+                SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                WHERE locktype = 'advisory' AND datname = current_database()
+            """
             before = await connection.fetchval(query)
             await lock.ensure()
             assert await connection.fetchval(query) == before

@@ -16,6 +16,12 @@ from lib.store.migrations import apply_migrations, schema_files
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = "001_bookkeeping.sql"
 
+# In this database: others of the server are other tests'.
+ADVISORY_LOCKS = """
+    SELECT count(*) FROM pg_locks
+    WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
 
 @pytest.fixture
 async def connection(empty_database_url):
@@ -85,7 +91,7 @@ async def test_a_file_that_fails_is_named_with_its_line_and_leaves_nothing(conne
     assert failure.value.exit_status == 10
     assert await versions(connection) == [1, 2]
     assert await connection.fetchval("SELECT to_regclass('bad')") is None
-    assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+    assert await connection.fetchval(ADVISORY_LOCKS) == 0
 
 
 async def test_a_file_and_its_record_are_one_transaction(connection, folder):
