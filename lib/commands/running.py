@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -59,14 +60,21 @@ class Output:
         told.warning("%s", text)
 
     def result(self, document: dict[str, Any]) -> None:
-        """With --json, the one result on stdout."""
+        """With --json, the one result on stdout. Raises UsageError, once, if it cannot be written there."""
         if not self.as_json:
             return
+        hint = "--json needs a standard output with room"
+        if sys.stdout is None:
+            self.as_json = False
+            raise UsageError("the standard output is closed", hint=hint)
         try:
             sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
             sys.stdout.flush()
-        except BrokenPipeError:  # the reader of a pipe may leave first; the run is none the worse for it
+        except OSError as error:
+            # What is left in its buffer must not fail again at the end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):  # a reader may leave first; the run is none the worse
+                raise UsageError(f"the result cannot be written: {error.strerror}", hint=hint) from error
 
 
 def _tell(label: str, text: str, hint: str) -> None:
@@ -118,9 +126,28 @@ def set_up_logging(output: Output, settings: Settings) -> None:
         root.addHandler(kept)
 
 
+class _ToFile(logging.FileHandler):
+    """Appends to the log; that it cannot, a full disk say, is told once and ends nothing."""
+
+    _failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002  the base's signature
+        if not self._failed:
+            self._failed = True
+            _tell(
+                "[bold yellow]warning:[/]",
+                f"the log {self.baseFilename} is not whole: {sys.exc_info()[1]}",
+                "",
+            )
+
+    def close(self) -> None:
+        with suppress(OSError):  # what its buffer still holds has been told of
+            super().close()
+
+
 def _log_file(path: Path) -> logging.Handler:
     try:
-        return logging.FileHandler(path, encoding="utf-8")
+        return _ToFile(path, encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"the log file {path} cannot be written: {error.strerror}",
@@ -138,14 +165,22 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> None:
     except BackfillError as error:
         output.error(error)
         status = error.exit_status
-        output.result({"status": "failed", "error": str(error), "hint": error.hint, "exit_status": status})
+        _last_result(
+            output, {"status": "failed", "error": str(error), "hint": error.hint, "exit_status": status}
+        )
     except Exception:
         logger.exception("internal error")
         failure = BackfillError("this is a defect of the toolkit", hint="please report the traceback above")
         output.error(failure)
-        output.result({"status": "failed", "error": str(failure), "exit_status": INTERNAL_ERROR})
+        _last_result(output, {"status": "failed", "error": str(failure), "exit_status": INTERNAL_ERROR})
         status = INTERNAL_ERROR
     raise typer.Exit(status)
+
+
+def _last_result(output: Output, document: dict[str, Any]) -> None:
+    """The result of what failed; that it cannot be written either changes nothing."""
+    with suppress(UsageError):
+        output.result(document)
 
 
 async def _with_signals(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> int:

@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from lib.store.binaries import program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,40 @@ async def test_a_reader_that_leaves_first_does_not_make_the_run_fail(master):
 
     assert process.returncode == 0, stderr.decode()
     assert b"Traceback" not in stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize(
+    ("script", "streams", "status", "message"),
+    [
+        (
+            "scripts/backfill_status.py cron --json",
+            ">/dev/full",
+            2,
+            "the result cannot be written: No space left",
+        ),
+        ("scripts/backfill_status.py cron --json", ">&-", 2, "the standard output is closed"),
+        ("scripts/backfill_ohlcv.py --json --symbols 'A B'", ">/dev/full", 2, "'A B' is not a symbol"),
+        ("master_backfill.py --dry-run --symbols AAPL --log-file /dev/full", "", 0, "/dev/full is not whole"),
+    ],
+)
+async def test_a_full_disk_is_told_once_and_is_no_defect(
+    command_environment, tmp_path, script, streams, status, message
+):
+    process = await asyncio.create_subprocess_shell(
+        f"{sys.executable} {ROOT}/{script} {streams}",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=command_environment,
+        cwd=tmp_path,
+    )
+
+    _, stderr = await process.communicate()
+
+    assert process.returncode == status, stderr.decode()
+    assert stderr.decode().count(message) == 1, stderr.decode()
+    assert "Traceback" not in stderr.decode()
 
 
 async def test_a_pipe_gets_plain_lines_and_stdout_stays_empty(master):
