@@ -111,7 +111,7 @@ async def execute(job: Job, output: Output) -> int:
 
 def tell_database(settings: Settings, output: Output, *, demo: bool) -> None:
     """Name the database; loudly if nobody is looking and it may be another than the one that was meant."""
-    nobody = not any(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    nobody = not any(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if settings.database_url is None and not demo and nobody:
         output.warning(
             f"DATABASE_URL is not set: this run uses the embedded database in {settings.home}",

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 from urllib.parse import quote
 
 import typer
@@ -155,11 +155,31 @@ def _log_file(path: Path) -> logging.Handler:
         ) from error
 
 
+class _Patient:
+    """A stream for people that may be full or closed: what it cannot take is lost, and ends no run."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream or Path(os.devnull).open("w")  # noqa: SIM115  open as long as we are
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
 def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> None:
     """Run *main* to its end and leave with its exit status.
 
     SIGINT and SIGTERM cancel it, so that it can write its audit; then the status is 130 or 143.
     """
+    sys.stderr = cast(TextIO, _Patient(sys.stderr))
     try:
         status = asyncio.run(_with_signals(main, output))
     except BackfillError as error:

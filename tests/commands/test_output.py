@@ -70,6 +70,22 @@ async def test_a_full_disk_is_told_once_and_is_no_defect(
     assert "Traceback" not in stderr.decode()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("streams", ["2>/dev/full", "2>&-", ">&- 2>&- <&-"])
+async def test_a_log_of_cron_that_is_full_or_closed_ends_no_run(
+    command_environment, tmp_path, master, streams
+):
+    process = await asyncio.create_subprocess_shell(
+        f"{sys.executable} {ROOT}/master_backfill.py --symbols AAPL --start 2025-01-06 --end 2025-01-07"
+        f" --output {master.audit_path} {streams}",
+        env=command_environment | {"POLYGON_BASE_URL": master.vendor.url},
+        cwd=tmp_path,
+    )
+
+    assert await process.wait() == 0
+    assert master.audit["status"] == "complete"
+
+
 async def test_a_pipe_gets_plain_lines_and_stdout_stays_empty(master):
     finished = await master("AAPL,SPY")
 
