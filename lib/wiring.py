@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from lib.breaker import Breaker
 from lib.budget import Budget
@@ -89,15 +89,18 @@ async def feature_tools(settings: Settings, clock: Clock, database: Database) ->
     return FeatureTools(settings, clock, FeatureStore(database), await calendars(database, clock))
 
 
-async def calendars(database: Database, clock: Clock) -> dict[str, SessionTable]:
-    """The trading calendars as they are in the database; filled first where they do not reach far enough."""
-    return await database.outage.outlast(lambda: _fresh_calendars(database, clock))
+async def calendars(database: Database, clock: Clock, since: date | None = None) -> dict[str, SessionTable]:
+    """The trading calendars as they are in the database; filled first where they do not reach far enough.
+
+    *since*: only sessions from this date on, which is quicker; None: all.
+    """
+    return await database.outage.outlast(lambda: _fresh_calendars(database, clock, since))
 
 
-async def _fresh_calendars(database: Database, clock: Clock) -> dict[str, SessionTable]:
+async def _fresh_calendars(database: Database, clock: Clock, since: date | None) -> dict[str, SessionTable]:
     async with database.connection() as connection:
         await refresh_sessions(connection, clock.now().date())
-        return {name: await load_sessions(connection, name) for name in (NYSE, ALWAYS_OPEN)}
+        return {name: await load_sessions(connection, name, since) for name in (NYSE, ALWAYS_OPEN)}
 
 
 @asynccontextmanager

@@ -18,9 +18,9 @@ from lib.commands.status_reading import Place, Reading, hours, minute, reading, 
 from lib.commands.tables import fitted_table, result_console
 from lib.freshness import Freshness, worst
 from lib.jobs.run import Pacing, Request
-from lib.jobs.status import SeriesState, matrix_of, plans_in_use, read_series
+from lib.jobs.status import SeriesState, calendars_needed, matrix_of, plans_in_use, read_series
 from lib.timeframe import Timeframe
-from lib.wiring import VendorTerms, calendars
+from lib.wiring import VendorTerms
 
 STYLE = {
     Freshness.FRESH: "green",
@@ -90,7 +90,7 @@ async def show_stored_matrix(
 
 async def _read(wanted: Wanted, opened: Reading) -> list[SeriesState]:
     plans = await plans_in_use(opened.records, wanted.plan)
-    sessions = await calendars(opened.database, opened.clock)
+    sessions = await calendars_needed(opened.database, opened.clock)
     now = opened.clock.now()
     return await read_series(opened.records, sessions, now, plans, wanted.symbols, wanted.timeframes)
 

@@ -11,8 +11,7 @@ from lib.commands.tables import result_console
 from lib.errors import BackfillError
 from lib.health import Health, Level, Reason, Thresholds, judge
 from lib.jobs.record import FETCHING
-from lib.jobs.status import plans_in_use, read_facts, read_series
-from lib.wiring import calendars
+from lib.jobs.status import calendars_needed, plans_in_use, read_facts, read_series
 
 STYLE = {Level.OK: "green", Level.WARNING: "yellow", Level.CRITICAL: "bold red", Level.UNKNOWN: "magenta"}
 
@@ -25,7 +24,7 @@ async def show_health(plan: str | None, place: Place, every_seconds: int | None)
 
             async def show() -> int:
                 plans = await plans_in_use(opened.records, plan)
-                sessions, now = await calendars(opened.database, opened.clock), opened.clock.now()
+                sessions, now = await calendars_needed(opened.database, opened.clock), opened.clock.now()
                 series = await read_series(opened.records, sessions, now, plans)
                 return _print(judge(await read_facts(opened.records, series, now), limits), place)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from lib.audit import Age, age_row, by_series
@@ -18,6 +18,8 @@ from lib.store.records import Records
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 from lib.wiring import calendars
+
+A_WEEK_BEFORE = timedelta(days=14)  # the week that holds the oldest bar, whole, whatever the zone
 
 _SIGNS = {
     Freshness.MISSING: Sign.MISSING,
@@ -67,6 +69,12 @@ async def plans_in_use(records: Records, named: str | None) -> Plans:
     return parse_plans(plan) if plan else Plans()
 
 
+async def calendars_needed(database: Database, clock: Clock) -> dict[str, SessionTable]:
+    """The trading calendars since the week of the oldest bar: what freshness is reckoned by."""
+    first = await Records(database).first_date()
+    return await calendars(database, clock, first and first - A_WEEK_BEFORE)
+
+
 async def stored_series(database: Database, clock: Clock) -> list[SeriesState]:
     """The state now of each series of the active symbols, by the plans of the last run that fetched.
 
@@ -74,7 +82,8 @@ async def stored_series(database: Database, clock: Clock) -> list[SeriesState]:
     """
     records = Records(database)
     plans = await plans_in_use(records, None)
-    return await read_series(records, await calendars(database, clock), clock.now(), plans)
+    sessions = await calendars_needed(database, clock)
+    return await read_series(records, sessions, clock.now(), plans)
 
 
 async def read_series(

@@ -65,6 +65,12 @@ class Records:
         async with self._database.connection() as connection:
             return [dict(row) for row in await connection.fetch(sql.load("read_series_status"), *wanted)]
 
+    async def first_date(self) -> date | None:
+        """The UTC date of the oldest bar of any series; None if there is none."""
+        async with self._database.connection() as connection:
+            found: date | None = await connection.fetchval(sql.load("read_first_date"))
+        return found
+
     async def instruments(self, names: Sequence[str] | None) -> list[Instrument]:
         """The tracked instruments of these names, active or not; None: every active one."""
         async with self._database.connection() as connection:

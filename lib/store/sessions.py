@@ -115,12 +115,14 @@ async def _write_table(connection: asyncpg.Connection, table: SessionTable, libr
     await connection.execute(sql.load("write_sessions"), table.calendar, *columns)
 
 
-async def load_sessions(connection: asyncpg.Connection, calendar: str) -> SessionTable:
-    """The sessions of *calendar* in force: overrides applied.
+async def load_sessions(
+    connection: asyncpg.Connection, calendar: str, since: date | None = None
+) -> SessionTable:
+    """The sessions of *calendar* in force, overrides applied: from the date *since* on, None: all.
 
     Raises HorizonExceeded if it was never filled, UsageError if an override contradicts the calendar.
     """
-    row = await connection.fetchrow(sql.load("read_sessions"), calendar)
+    row = await connection.fetchrow(sql.load("read_sessions"), calendar, since)
     if row is None:
         raise HorizonExceeded(f"the calendar {calendar} has no sessions in this database yet")
     days, opens, closes, extended_opens, extended_closes = (

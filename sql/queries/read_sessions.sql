@@ -1,8 +1,8 @@
 -- The sessions in force of a calendar as columns, oldest first, and the dates it knows.
--- $1 calendar text
+-- $1 calendar text   $2 since date: only those from it on (NULL = all)
 -- -> zone text, known_from date, horizon date (exclusive), days int[] since 1970-01-01,
 --    opens, closes, extended_opens, extended_closes bigint[] in ms since 1970-01-01 UTC; null if there are none
-SELECT c.zone, c.known_from, c.horizon, s.days, s.opens, s.closes, s.extended_opens, s.extended_closes
+SELECT c.zone, greatest(c.known_from, $2::date) AS known_from, c.horizon, s.days, s.opens, s.closes, s.extended_opens, s.extended_closes
 FROM calendars c
 CROSS JOIN LATERAL (
     SELECT array_agg(session_date - date '1970-01-01' ORDER BY session_date) AS days,
@@ -11,6 +11,6 @@ CROSS JOIN LATERAL (
            array_agg((extract(epoch FROM extended_open_utc) * 1000)::bigint ORDER BY session_date) AS extended_opens,
            array_agg((extract(epoch FROM extended_close_utc) * 1000)::bigint ORDER BY session_date) AS extended_closes
     FROM sessions
-    WHERE calendar = c.calendar
+    WHERE calendar = c.calendar AND session_date >= greatest(c.known_from, $2::date)
 ) s
 WHERE c.calendar = $1
