@@ -23,12 +23,16 @@ def backfill(
     end: options.End = None,
     max_concurrent: options.MaxConcurrent = 3,
     pacing: Annotated[
-        str, typer.Option(help="adaptive: the vendor's limit is the only brake; or staggered.")
+        str,
+        typer.Option(metavar="MODE", help="adaptive: the vendor's limit is the only brake; or staggered."),
     ] = "adaptive",
     stagger: Annotated[
-        float, typer.Option(min=0, help="Staggered: seconds between the starts in a group.")
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="Staggered: seconds between the starts in a group."),
     ] = 5.0,
-    group_pause: Annotated[float, typer.Option(min=0, help="Staggered: seconds between groups.")] = 15.0,
+    group_pause: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Staggered: seconds between groups.")
+    ] = 15.0,
     sequential: Annotated[bool, typer.Option("--sequential", help="One symbol at a time.")] = False,
     rate_limit: options.RateLimit = 150,
     plan: options.PlanOption = None,

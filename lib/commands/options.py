@@ -58,7 +58,9 @@ MaxOutage = Annotated[
     float,
     typer.Option(metavar="MINUTES", min=0, help="How long to wait for a vendor that is down; 0: not at all."),
 ]
-GapRetries = Annotated[int, typer.Option(min=0, max=10, help="Rounds over what is still missing.")]
+GapRetries = Annotated[
+    int, typer.Option(metavar="N", min=0, max=10, help="Rounds over what is still missing.")
+]
 Recheck = Annotated[
     bool, typer.Option("--recheck", help="Ask again what the vendor had empty or refused, before its expiry.")
 ]
