@@ -137,7 +137,7 @@ class _Writing:
         await self._read_before()
         ledger = await read_ledger(self._connection, self._series(answer.timeframe), *self._reach)
         written = {answer.timeframe: await self._write(answer.timeframe, answer.bars, VENDOR)}
-        complete = self._complete(ledger)
+        complete = self._complete(ledger) if self._derived else []
         for timeframe in self._derived:
             written[timeframe] = await self._write(timeframe, self._roll_up(timeframe, complete), DERIVED)
         await self._write_ledger(ledger)
