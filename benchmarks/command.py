@@ -163,6 +163,23 @@ def schedule(
     _measure("schedule", lambda: measure(days, large, database_url), as_json)
 
 
+@app.command()
+def growth(
+    runs: Annotated[
+        bool, typer.Option("--measure", help="Also seconds and memory of the runs, without a rate limit.")
+    ] = False,
+    most_rows: Annotated[
+        int, typer.Option(min=1, help="With --measure: of the runs that store at most so many bars.")
+    ] = 30_000_000,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Requests and bytes of 25, 100 and 400 symbols over 30, 365 and 1825 days, by the plan; half a minute."""
+    from benchmarks.growth import measure
+
+    _measure("growth", lambda: measure(runs, most_rows, database_url), as_json)
+
+
 @app.command(name="batch-size")
 def batch_size(
     pages: Pages = 10, repeats: Repeats = 3, database_url: DatabaseUrl = None, as_json: AsJson = False

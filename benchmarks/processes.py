@@ -127,12 +127,13 @@ class EmulatorProcess:
 
 
 @asynccontextmanager
-async def emulator_process(**settings: Any) -> AsyncIterator[EmulatorProcess]:
-    """An emulator of the simulated market with these settings, for the block."""
+async def emulator_process(*, tickers: int = 200, **settings: Any) -> AsyncIterator[EmulatorProcess]:
+    """An emulator of the simulated market, which lists *tickers*, with these settings, for the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(ROOT / "scripts" / "emulator.py"),
         "--until-stdin-closes",
+        *("--tickers", str(tickers)),
         "--settings",
         msgspec.json.encode(settings).decode(),
         env=environment(),
