@@ -169,7 +169,7 @@ def growth(
         bool, typer.Option("--measure", help="Also seconds and memory of the runs, without a rate limit.")
     ] = False,
     most_rows: Annotated[
-        int, typer.Option(min=1, help="With --measure: of the runs that store at most so many bars.")
+        int, typer.Option(min=1, help="With --measure: of the runs that store at most about so many bars.")
     ] = 30_000_000,
     database_url: DatabaseUrl = None,
     as_json: AsJson = False,

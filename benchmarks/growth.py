@@ -99,7 +99,7 @@ async def _plan(url: str, names: Sequence[str], days: int) -> Mapping[str, Any]:
 async def _measured(
     databases: Scratch, cells: Sequence[Cell], names: Sequence[str], most_rows: int
 ) -> Listing:
-    """The runs from the smallest on. What a larger one will store, the one before tells."""
+    """The runs from the smallest on. What a larger one will store, the one before tells, about."""
     rows, share = [], 1.0
     async with emulator_process(tickers=TICKERS) as vendor:
         for cell in sorted(cells, key=lambda cell: cell.rows):
