@@ -125,8 +125,13 @@ async def load_sessions(
     row = await connection.fetchrow(sql.load("read_sessions"), calendar, since)
     if row is None:
         raise HorizonExceeded(f"the calendar {calendar} has no sessions in this database yet")
+    if not row["days"]:
+        raise HorizonExceeded(
+            f"the calendar {calendar} has lost its sessions",
+            hint="DELETE FROM calendars: the next run fills it anew",
+        )
     days, opens, closes, extended_opens, extended_closes = (
-        np.array(row[name] or [], np.int64)
+        np.array(row[name], np.int64)
         for name in ("days", "opens", "closes", "extended_opens", "extended_closes")
     )
     table = SessionTable(

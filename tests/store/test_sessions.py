@@ -191,6 +191,17 @@ async def test_a_calendar_never_filled_is_an_error_and_not_a_long_holiday(
         await load_sessions(connection, ALWAYS_OPEN)
 
 
+async def test_a_calendar_emptied_by_hand_says_how_to_fill_it_anew(filled: asyncpg.Connection) -> None:
+    await filled.execute("TRUNCATE trading_sessions")
+    with pytest.raises(HorizonExceeded, match="XNYS has lost its sessions") as failure:
+        await load_sessions(filled, NYSE)
+    assert "DELETE FROM calendars" in failure.value.hint
+
+    await filled.execute("DELETE FROM calendars")
+    await refresh_sessions(filled, datetime.now(UTC).date())
+    assert len(await load_sessions(filled, NYSE)) > 0
+
+
 # The closure of 2025-01-09 was announced ten days before; the library knew it a week later.
 @pytest.mark.parametrize(
     ("kind", "day", "opens", "closes", "expected"),
