@@ -1,11 +1,12 @@
 """The settings: one frozen object, read once from the environment and validated at birth."""
 
+import ipaddress
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from lib.errors import UsageError
 
@@ -65,6 +66,12 @@ class Settings:
             return f"embedded ({self.home})"
         return without_password(self.database_url)
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """All that no log may show; the database password both as it is and as the URL spells it."""
+        passwords = _passwords(self.database_url) if self.database_url else set()
+        return (self.api_key, self.alert_webhook, self.smtp_password, *map(Secret, sorted(passwords)))
+
 
 def without_password(url: str) -> str:
     """*url* with the password and the query (which may hold one) left out, but for the host of a socket."""
@@ -75,6 +82,32 @@ def without_password(url: str) -> str:
     if parts.username:
         host = f"{parts.username}@{host}"
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def _passwords(url: str) -> set[str]:
+    parts = urlsplit(url)
+    spelled = parts.password or ""
+    return {spelled, unquote(spelled), *parse_qs(parts.query).get("password", [])} - {""}
+
+
+def check_origin(url: str, *, insecure_http: bool) -> None:
+    """Make sure that the key, which goes there in a header, cannot be read on the way.
+
+    Raises UsageError for plain HTTP, but for this machine itself or if *insecure_http* allows it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not insecure_http and not _is_loopback(parts.hostname or ""):
+        raise UsageError(
+            f"the key would go to {url} unencrypted",
+            hint="POLYGON_BASE_URL: https, or --insecure-http where the network is yours",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def load_settings(

@@ -14,7 +14,7 @@ from lib.estimate import Loads
 from lib.outcome import Busy
 from lib.retry import RetryPolicy
 from lib.sessions import Delay, Plans, SessionTable
-from lib.settings import Settings
+from lib.settings import Settings, check_origin
 from lib.store.database import Database, open_database
 from lib.store.features import FeatureStore
 from lib.store.sessions import load_sessions, refresh_sessions
@@ -39,6 +39,7 @@ class VendorTerms:
     plans: Plans = field(default_factory=Plans)
     shared: bool = True
     max_outage_minutes: float = 60.0
+    insecure_http: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,11 @@ async def _fresh_calendars(database: Database, clock: Clock, since: date | None)
 async def open_toolkit(
     settings: Settings, terms: VendorTerms, clock: Clock, database: Database
 ) -> AsyncIterator[Toolkit]:
-    """The toolkit on an open database: calendars fresh, vendor reachable through one budget."""
+    """The toolkit on an open database: calendars fresh, vendor reachable through one budget.
+
+    Raises UsageError if the key would go over plain HTTP to another machine.
+    """
+    check_origin(settings.base_url, insecure_http=terms.insecure_http)
     sessions = await calendars(database, clock)
     async with (
         _budget(settings, terms, clock, database) as budget,

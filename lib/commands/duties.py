@@ -163,6 +163,7 @@ def prune(
 
 @app.command()
 def doctor(
+    insecure_http: options.InsecureHttp = False,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
     as_json: options.AsJson = False,
@@ -182,6 +183,6 @@ def doctor(
         from lib.commands.status_doctor import examine
         from lib.commands.status_reading import Place
 
-        return await examine(Place(out, database_url, demo))
+        return await examine(Place(out, database_url, demo, insecure_http))
 
     run(main, out)

@@ -58,6 +58,9 @@ MaxOutage = Annotated[
     float,
     typer.Option(metavar="MINUTES", min=0, help="How long to wait for a vendor that is down; 0: not at all."),
 ]
+InsecureHttp = Annotated[
+    bool, typer.Option("--insecure-http", help="Let the key go unencrypted to a vendor's address of http://.")
+]
 GapRetries = Annotated[
     int, typer.Option(metavar="N", min=0, max=10, help="Rounds over what is still missing.")
 ]
@@ -177,13 +180,14 @@ def parse_terms(
     max_outage: float = 60.0,
     *,
     demo: bool = False,
+    insecure_http: bool = False,
 ) -> "VendorTerms":
     """How the vendor may be asked. *demo*: it is the run's own. Raises UsageError for an unknown plan."""
     from lib.sessions import Plans, parse_plans
     from lib.wiring import VendorTerms
 
     plans = parse_plans(plan) if plan else Plans()
-    return VendorTerms(rate_limit, max_attempts, max_requests, plans, not demo, max_outage)
+    return VendorTerms(rate_limit, max_attempts, max_requests, plans, not demo, max_outage, insecure_http)
 
 
 def as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:

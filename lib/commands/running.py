@@ -5,14 +5,16 @@ that ``--help`` is quick.
 """
 
 import asyncio
+import errno
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, cast
 from urllib.parse import quote
@@ -85,11 +87,13 @@ def _tell(label: str, text: str, hint: str) -> None:
 
 
 class _Redacting(logging.Formatter):
-    """Formats records, tracebacks included, with the API key blotted out."""
+    """Formats records, tracebacks included, with every secret blotted out."""
 
-    def __init__(self, secret: Secret, line: str) -> None:
+    def __init__(self, secrets: Iterable[Secret], line: str) -> None:
         super().__init__(line, "%Y-%m-%dT%H:%M:%S%z")
-        self._forms = {secret.reveal(), quote(secret.reveal(), safe="")} - {""}
+        texts = {secret.reveal() for secret in secrets} - {""}
+        forms = texts | {quote(text, safe="") for text in texts}
+        self._forms = sorted(forms, key=len, reverse=True)  # one may be a part of another
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -117,19 +121,22 @@ def set_up_logging(output: Output, settings: Settings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     shown = _ToStderr()
     shown.setLevel(logging.DEBUG if output.verbose else logging.ERROR if output.quiet else logging.WARNING)
-    shown.setFormatter(_Redacting(settings.api_key, LOG_LINE if output.verbose else SHORT_LINE))
+    shown.setFormatter(_Redacting(settings.secrets, LOG_LINE if output.verbose else SHORT_LINE))
     shown.addFilter(lambda record: record.name != told.name)
     root.addHandler(shown)
     if output.log_file:
         kept = _log_file(output.log_file)
-        kept.setFormatter(_Redacting(settings.api_key, LOG_LINE))
+        kept.setFormatter(_Redacting(settings.secrets, LOG_LINE))
         root.addHandler(kept)
 
 
 class _ToFile(logging.FileHandler):
-    """Appends to the log; that it cannot, a full disk say, is told once and ends nothing."""
+    """Appends to the log, never through a symbolic link; that it cannot (a full disk) is told once, no more."""
 
     _failed = False
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding="utf-8", opener=_open_private)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002  the base's signature
         if not self._failed:
@@ -145,10 +152,19 @@ class _ToFile(logging.FileHandler):
             super().close()
 
 
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
 def _log_file(path: Path) -> logging.Handler:
     try:
         return _ToFile(path, encoding="utf-8")
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UsageError(
+                f"{path} is a symbolic link, which is never followed",
+                hint="name the file itself as --log-file",
+            ) from error
         raise UsageError(
             f"the log file {path} cannot be written: {error.strerror}",
             hint="--log-file needs a folder that is there and may be written to",

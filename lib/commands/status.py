@@ -77,6 +77,7 @@ def freshness(
     max_outage: options.MaxOutage = 60.0,
     limit: Limit = 40,
     watch: Watch = None,
+    insecure_http: options.InsecureHttp = False,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
     as_json: options.AsJson = False,
@@ -102,7 +103,9 @@ def freshness(
         wanted, place = _wanted(symbols, timeframes, plan), Place(out, database_url, demo)
         if not fill:
             return await status_freshness.show_freshness(wanted, limit, place, watch)
-        terms = options.parse_terms(rate_limit, plan, 5, max_requests, max_outage)
+        terms = options.parse_terms(
+            rate_limit, plan, 5, max_requests, max_outage, insecure_http=insecure_http
+        )
         return await status_freshness.fill(wanted, terms, place, options.as_texts(arguments))
 
     run(main, out)

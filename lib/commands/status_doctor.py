@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,10 @@ async def examine(place: Place) -> int:
     """Print every check; the worst is the exit status: 0 ok, 1 a warning, 2 critical."""
     settings = place.settings()
     set_up_logging(place.output, settings)
-    checks = [*_of_machine(settings), *[check async for check in _of_services(settings, SystemClock())]]
+    checks = [
+        *_of_machine(settings),
+        *[check async for check in _of_services(place, settings, SystemClock())],
+    ]
     place.output.result({"checks": [_document(check) for check in checks]})
     if not place.output.as_json:
         _show(checks)
@@ -77,12 +80,12 @@ def _private(file: Path) -> Check:
     return Check("secrets", Level.OK, f"only its owner may read {file}")
 
 
-async def _of_services(settings: Settings, clock: Clock) -> AsyncIterator[Check]:
+async def _of_services(place: Place, settings: Settings, clock: Clock) -> AsyncIterator[Check]:
     try:
         async with open_database(settings, clock=clock) as database:
             async for check in _of_database(settings, database):
                 yield check
-            async for check in _of_vendor(settings, database, clock):
+            async for check in _of_vendor(place, settings, database, clock):
                 yield check
     except DatabaseError as error:
         yield Check("database", Level.CRITICAL, str(error), error.hint)
@@ -108,13 +111,15 @@ async def _of_database(settings: Settings, database: Database) -> AsyncIterator[
         yield Check("rights", Level.OK, f"{who} may {more}")
 
 
-async def _of_vendor(settings: Settings, database: Database, clock: Clock) -> AsyncIterator[Check]:
+async def _of_vendor(
+    place: Place, settings: Settings, database: Database, clock: Clock
+) -> AsyncIterator[Check]:
     if not settings.api_key:
         yield Check(
             "key", Level.CRITICAL, "no API key is set", "set POLYGON_API_KEY in .env or the environment"
         )
         return
-    terms = replace(VendorTerms(), max_attempts=2)
+    terms = VendorTerms(max_attempts=2, insecure_http=place.insecure_http)
     async with open_toolkit(settings, terms, clock, database) as toolkit:
         for instrument in PROBES:
             check = await _probe(toolkit, instrument)

@@ -21,6 +21,7 @@ class Place:
     output: Output
     database_url: str | None
     demo: bool
+    insecure_http: bool = False
 
     def settings(self) -> Settings:
         """The settings to look with. Raises UsageError."""

@@ -145,7 +145,7 @@ async def _looked_up(symbol: str, ticker: str | None, place: Place) -> Instrumen
     clock = SystemClock()
     async with (
         open_database(settings, clock=clock) as database,
-        open_toolkit(settings, VendorTerms(), clock, database) as toolkit,
+        open_toolkit(settings, VendorTerms(insecure_http=place.insecure_http), clock, database) as toolkit,
     ):
         instrument = await look_up(toolkit, symbol, ticker)
         if symbol != instrument.vendor_ticker:

@@ -56,6 +56,7 @@ def add(
     asset_class: Annotated[
         str | None, typer.Option(metavar="CLASS", help="stock, etf or crypto. Default: the vendor is asked.")
     ] = None,
+    insecure_http: options.InsecureHttp = False,
     demo: options.Demo = False,
     database_url: options.DatabaseUrl = None,
     as_json: options.AsJson = False,
@@ -76,7 +77,9 @@ def add(
         from lib.commands import status_symbols
         from lib.commands.status_reading import Place
 
-        return await status_symbols.add(symbol, vendor_ticker, asset_class, Place(out, database_url, demo))
+        return await status_symbols.add(
+            symbol, vendor_ticker, asset_class, Place(out, database_url, demo, insecure_http)
+        )
 
     run(main, out)
 
