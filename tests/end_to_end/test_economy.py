@@ -14,7 +14,7 @@ COINS = "BTC,ETH,SOL"
 @pytest.fixture
 async def bench(workbench_of, jump_clock):
     clock = jump_clock("2025-06-11T14:00")
-    async with Emulator(SimulatedMarket(size=600), clock=clock) as emulator:
+    async with Emulator(SimulatedMarket(size=510), clock=clock) as emulator:
         yield workbench_of(emulator, clock)
 
 
