@@ -90,3 +90,14 @@ def test_the_log_never_goes_through_a_symbolic_link(tmp_path, logging_as_before)
     with pytest.raises(UsageError, match="symbolic link"):
         set_up_logging(Output(quiet=True, log_file=tmp_path / "link"), load_settings({}))
     assert not (tmp_path / "target").exists()
+
+
+def test_a_log_that_is_there_keeps_its_mode_and_its_lines(tmp_path, logging_as_before):
+    path = tmp_path / "log"
+    path.write_text("before\n")
+    path.chmod(0o640)
+    set_up_logging(Output(quiet=True, log_file=path), load_settings({}))
+    logging.getLogger("some").warning("after")
+
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.read_text().startswith("before\n") and "after" in path.read_text()
