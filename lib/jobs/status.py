@@ -19,7 +19,7 @@ from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 from lib.wiring import calendars
 
-A_WEEK_BEFORE = timedelta(days=14)  # the week that holds the oldest bar, whole, whatever the zone
+MARGIN = timedelta(days=14)  # enough for the whole week of the oldest bar, in any zone
 
 _SIGNS = {
     Freshness.MISSING: Sign.MISSING,
@@ -72,7 +72,7 @@ async def plans_in_use(records: Records, named: str | None) -> Plans:
 async def calendars_needed(database: Database, clock: Clock) -> dict[str, SessionTable]:
     """The trading calendars since the week of the oldest bar: what freshness is reckoned by."""
     first = await Records(database).first_date()
-    return await calendars(database, clock, first and first - A_WEEK_BEFORE)
+    return await calendars(database, clock, first and first - MARGIN)
 
 
 async def stored_series(database: Database, clock: Clock) -> list[SeriesState]:
