@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -218,3 +219,49 @@ def command(command_environment, tmp_path):
 
     run.start, run.end, run.environment = start, end, command_environment
     return run
+
+
+class FeatureGate:
+    """Holds up whoever is about to commit a page of features that goes beyond a stamp."""
+
+    def __init__(self, connection) -> None:
+        self._connection = connection
+
+    async def stand_before(self, stamp: datetime) -> None:
+        """Until it is called again. Who waited already, killed or not, is sent away."""
+        await self._connection.execute(f"SELECT pg_terminate_backend(pid) FROM ({self._WAITING}) AS waiting")
+        await self._until(waiting=False)
+        await self._connection.execute("UPDATE gate SET stamp = $1", stamp)
+
+    async def reached(self) -> None:
+        """Return when somebody waits."""
+        await self._until(waiting=True)
+
+    async def _until(self, *, waiting: bool) -> None:
+        async with asyncio.timeout(60):
+            while bool(await self._connection.fetch(self._WAITING)) != waiting:  # noqa: ASYNC110  it is another process
+                await asyncio.sleep(0.01)
+
+    _WAITING = """SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                  WHERE locktype = 'advisory' AND objid = 1 AND NOT granted AND datname = current_database()"""
+
+
+@pytest.fixture
+async def feature_gate(database: Database) -> AsyncIterator[FeatureGate]:
+    """A gate in the test's database, open to all at first."""
+    async with database.connection() as connection:
+        await connection.execute(
+            """CREATE TABLE gate AS SELECT 'infinity'::timestamptz AS stamp;
+               CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+               BEGIN
+                   IF upper(new.computed) > (SELECT stamp FROM gate) THEN
+                       PERFORM pg_advisory_xact_lock(1);
+                   END IF;
+                   RETURN new;
+               END $$;
+               CREATE TRIGGER gate BEFORE INSERT OR UPDATE ON feature_state
+               FOR EACH ROW EXECUTE FUNCTION wait_at_gate();
+               SELECT pg_advisory_lock(1)"""
+        )
+        yield FeatureGate(connection)
+        await connection.execute("SELECT pg_advisory_unlock_all()")

@@ -110,7 +110,7 @@ async def test_130_and_143_when_interrupted_with_an_audit_of_how_far_it_came(mas
     assert f"{sent.name}: stopping" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert master.audit["status"] == "interrupted"
-    assert master.audit["requests"]["pages"] >= 3
+    assert master.audit["requests"]["pages"] >= 2, "a page is asked for when the one before has come"
     assert [run["status"] for run in await fetch("SELECT status FROM backfill_runs")] == ["interrupted"]
 
 

@@ -15,8 +15,9 @@ import pytest
 from lib.actions import Split
 from lib.adjustment import split_eras
 from lib.bars import NO_TRADES, Bars
-from lib.clock import SystemClock, to_ms
+from lib.clock import SystemClock, from_ms, to_ms
 from lib.indicators import FEATURES, compute
+from lib.jobs.feature_pages import PAGE_BARS
 from lib.jobs.features import FeatureRequest, Mode, carry_out_features, new_feature_report
 from lib.sessions import after_hole, bars_per_year
 from lib.settings import Settings
@@ -563,23 +564,26 @@ async def test_verification_takes_a_sample(bench, shared_data, monkeypatch):
 # --- killed
 
 
-async def test_a_killed_run_is_continued_by_the_next(bench, command, database_url):
+async def test_a_killed_run_is_continued_by_the_next(bench, command, feature_gate):
     bars = steps(1_522_800_000_000, 220_000, 60_000)
     async with bench.database.connection() as connection:
         series, now = Series("BTC", M1), datetime.now(UTC)
         await write_bars(connection, series, bars, Bars.empty(), source=VENDOR, fetched_at=now)
     seen = [0]
-    for _ in range(2):
+    for pages in (1, 3):
+        await feature_gate.stand_before(from_ms(int(bars.t[pages * PAGE_BARS])))
         process = await command.start("backfill_features.py", "--symbols", "BTC", "--output", "a.json")
-        await asyncio.wait_for(more_than(bench, seen[-1]), 60)
+        await feature_gate.reached()
         process.kill()
         await command.end(process)
         seen.append(await reached(bench))
+    await feature_gate.stand_before(from_ms(int(bars.t[-1]) + 60_000))
 
     finished = await command("backfill_features.py", "--symbols", "BTC", "--output", "a.json")
 
     assert finished.status == 0, finished.stderr
-    assert 0 < seen[1] < seen[2] < int(bars.t[-1]), seen
+    # the end of a page lies right after its last bar
+    assert seen == [0, *(int(bars.t[pages * PAGE_BARS - 1]) + 1 for pages in (1, 3))]
     assert await bench.assert_as_from_scratch(BTC) == len(bars)
 
 
@@ -591,8 +595,3 @@ async def reached(bench):
     )
     assert all(row["last"] < row["reached"] for row in rows)
     return to_ms(rows[0]["reached"]) if rows else 0
-
-
-async def more_than(bench, ms):
-    while await reached(bench) <= ms:  # noqa: ASYNC110  another process has no event for it
-        await asyncio.sleep(0.005)
