@@ -22,11 +22,12 @@ import pytest
 from lib.store.binaries import NEWEST, program
 from lib.store.database import Database, open_url
 from lib.store.server import embedded_server
-from lib.vendor.emulator.settings import DEFAULT_KEY
+from tests.leaks import KEY, holds_a_secret, leaking_files, overheard, search_database, with_password
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVER_HOME = "MARKET_BACKFILL_TEST_HOME"  # how pytest tells its workers where their common server is
 EXTERNAL = os.environ.get("TEST_DATABASE_URL")
+HEARD = pytest.StashKey()  # what the processes that a test started have said
 SETTINGS = ("DATABASE_URL", "BACKFILL_HOME", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 PREFIXES = ("POLYGON_", "MASSIVE_", "ALERT_", "PG")
 
@@ -55,7 +56,7 @@ class TestServer:
     __test__ = False
 
     def __init__(self, url: str, worker: str) -> None:
-        self._url = url
+        self.url = url
         self._numbers = count()
         self._prefix = f"test_{worker}_{os.getpid()}"
         self._template: str | None = None
@@ -81,7 +82,7 @@ class TestServer:
             self.sql(f"DROP DATABASE {self._template}")
 
     def sql(self, statement: str) -> None:
-        command = [program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self._url, "-c", statement]
+        command = [program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.url, "-c", statement]
         subprocess.run(command, check=True)
 
     @contextmanager
@@ -90,11 +91,12 @@ class TestServer:
         self.sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield name
+            search_database(self._url_of(name))
         finally:
             self.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _url_of(self, name: str) -> str:
-        return urlunsplit(urlsplit(self._url)._replace(path=f"/{name}"))
+        return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
 
 def run_apart(work: Coroutine[Any, Any, None]) -> None:
@@ -120,9 +122,39 @@ def _test_servers(worker_id: str) -> Iterator[Callable[[int], TestServer]]:
                 url = EXTERNAL or stack.enter_context(embedded_server(home, version=version, durable=False))
                 servers[version] = TestServer(url, worker_id)
                 stack.callback(servers[version].close)
+                stack.callback(_nothing_in, home)
             return servers[version]
 
         yield serve
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with overheard() as item.stash[HEARD]:
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Whatever a test does, it leaves no secret: neither said, nor logged, nor in a file of its folder."""
+    report = yield
+    if report.when == "teardown" and (found := list(_leaks_of(item, report))):
+        report.outcome, report.longrepr = "failed", f"a secret is left: {', '.join(found)}"
+    return report
+
+
+def _leaks_of(item: pytest.Item, report: pytest.TestReport) -> Iterator[str]:
+    yield from (name for name, text in report.sections if holds_a_secret(text))
+    for content in item.stash[HEARD].values():
+        if holds_a_secret(bytes(content)):
+            yield "said by a process"
+    if folder := item.funcargs.get("tmp_path"):
+        yield from map(str, leaking_files(folder))
+
+
+def _nothing_in(home: Path) -> None:
+    """The servers' own words: what they log is common to all tests."""
+    assert [path for path in home.rglob("*.log") if holds_a_secret(path.read_bytes())] == []
 
 
 @pytest.fixture
@@ -173,8 +205,8 @@ def shared_data() -> Path:
 def command_environment(database_url, tmp_path):
     """The environment of the user's commands: the test's database, no other setting."""
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    settings = {"DATABASE_URL": database_url, "POLYGON_API_KEY": DEFAULT_KEY, "BACKFILL_HOME": str(tmp_path)}
-    return keep | settings
+    settings = {"DATABASE_URL": with_password(database_url), "POLYGON_API_KEY": KEY}
+    return keep | settings | {"BACKFILL_HOME": str(tmp_path)}
 
 
 @dataclass

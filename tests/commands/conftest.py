@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from lib.store.sessions import refresh_sessions
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 
 ONE_WEEK = ("--start", "2025-01-06", "--end", "2025-01-10")
 _copies: dict[str, io.BytesIO] = {}

@@ -3,8 +3,8 @@
 import pytest
 
 from lib.vendor.emulator.faults import Fault, FaultKind
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 from tests.notify.receivers import PATH, WebhookReceiver
 
 MASTER = (

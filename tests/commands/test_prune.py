@@ -2,8 +2,8 @@
 
 import pytest
 
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 
 PRUNE = ("scripts/backfill_status.py", "prune")
 BARS = ("--before", "2025-01-15", "--timeframes", "1d", "--symbols", "AAPL")

@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from lib.commands.schedule import Schedule, cron_lines, log_rotation, units
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 
 STATUS = "scripts/backfill_status.py"
 ODD = Path("/srv/bars 100%/$HOME")

@@ -17,11 +17,11 @@ from lib.sessions import Plans
 from lib.settings import Secret, Settings
 from lib.store.database import open_url
 from lib.timeframe import Timeframe, parse_timeframes
-from lib.vendor.emulator.server import Emulator
-from lib.vendor.emulator.settings import DEFAULT_KEY
 from lib.vendor.emulator.simulated import SimulatedMarket
 from lib.wiring import Toolkit, VendorTerms, open_toolkit
+from tests.emulator import Emulator
 from tests.end_to_end.week import Week, open_week
+from tests.leaks import KEY, with_password
 
 
 class JumpClock:
@@ -62,7 +62,9 @@ class Workbench:
 
     @property
     def settings(self) -> Settings:
-        return Settings(Path("/nonexistent"), Secret(DEFAULT_KEY), self.emulator.url, self.database_url)
+        return Settings(
+            Path("/nonexistent"), Secret(KEY), self.emulator.url, with_password(self.database_url)
+        )
 
     @asynccontextmanager
     async def toolkit(self, **terms) -> AsyncIterator[Toolkit]:

@@ -11,8 +11,8 @@ from lib.notify import channels
 from lib.settings import Secret, Settings
 from lib.store.database import open_url
 from lib.vendor.emulator.faults import Fault, FaultKind
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 from tests.notify.receivers import MailReceiver, WebhookReceiver
 
 SYMBOLS, TIMEFRAMES = "AAPL,BTC", "1d,1w"

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 
 STOCKS = "AAPL,MSFT,NVDA,GOOGL,AMZN,META,TSLA,BRK.B,JPM,V,JNJ,WMT,XOM,KO,IBM,SPY,QQQ,IWM,GLD,TLT,DIS,PEP"
 COINS = "BTC,ETH,SOL"

@@ -12,8 +12,8 @@ from lib.outcome import SymbolOutcome
 from lib.plan import DateRange
 from lib.timeframe import Timeframe, parse_timeframes
 from lib.vendor.emulator.folder import FolderMarket
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 
 INTRADAY = "1m,5m,15m,30m,1h,4h"
 MINUTES = {

@@ -4,9 +4,9 @@ import asyncio
 import random
 from contextlib import suppress
 
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.settings import EmulatorSettings
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 
 JOB = ("--symbols", "BTC,KO", "--start", "2025-02-24", "--end", "2025-03-14", "--rate-limit", "0")
 

@@ -6,9 +6,10 @@ import pytest
 
 from benchmarks.processes import run_python
 from lib.store.sessions import refresh_sessions
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.settings import EmulatorSettings
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
+from tests.leaks import KEY, with_password
 
 # Small pages: what is under way at one time is little from the beginning, so that growth shows.
 PAGE_BARS = 2_000
@@ -28,7 +29,8 @@ async def peak_mb(database, database_url):
                 *("--symbols", "BTC", "--timeframe", "1m", "--rate-limit", "0", "--json"),
                 *("--start", start, "--end", end),
                 POLYGON_BASE_URL=emulator.url,
-                DATABASE_URL=database_url,
+                DATABASE_URL=with_password(database_url),
+                POLYGON_API_KEY=KEY,
             )
         return ended.peak_mb, ended.result["summary"]["total_records"]
 

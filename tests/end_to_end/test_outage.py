@@ -8,9 +8,9 @@ import pytest
 from lib.clock import ScaledClock
 from lib.errors import VendorDown
 from lib.vendor.emulator.counts import Counts
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.settings import EmulatorSettings
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 
 SPEED = 120.0
 JOB = {"symbols": "BTC,ETH,SOL", "timeframes": "1m,1d", "start": "2024-03-04", "end": "2024-03-06"}

@@ -3,9 +3,9 @@
 import pytest
 
 from lib.clock import ScaledClock
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.settings import EmulatorSettings
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 
 LIMIT, SPEED = 30, 20.0
 JOB = {"symbols": "BTC,ETH,SOL", "timeframes": "1m", "start": "2024-03-04", "end": "2024-03-04"}

@@ -10,8 +10,8 @@ from lib.store.gaps import find_gaps_in_timeframe
 from lib.store.pruning import Pruning
 from lib.store.symbols import read_instruments
 from lib.timeframe import Timeframe
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 
 CUT = date(2025, 3, 12)
 RANGE = {"start": "2025-03-03", "end": "2025-03-21"}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib.vendor.emulator.folder import FolderMarket
-from lib.vendor.emulator.server import Emulator
+from tests.emulator import Emulator
 
 MINUTES = {
     "SPY": ("2011-03-01", "2011-03-31", "etfs/SPY"),  # holds the change of clocks of 2011-03-13

@@ -8,9 +8,10 @@ import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from lib.vendor.emulator.server import Emulator
-from lib.vendor.emulator.settings import DEFAULT_KEY, EmulatorSettings
+from lib.vendor.emulator.settings import EmulatorSettings
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
+from tests.leaks import KEY
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 30
@@ -52,7 +53,7 @@ class Sender:
     @classmethod
     async def start(cls, name, database_url, emulator, count):
         window = emulator.settings.rate_window_seconds
-        arguments = (name, database_url, emulator.url, DEFAULT_KEY, LIMIT, window, TIMEOUT_SECONDS, count)
+        arguments = (name, database_url, emulator.url, KEY, LIMIT, window, TIMEOUT_SECONDS, count)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",

@@ -18,13 +18,14 @@ from lib.errors import BackfillError
 from lib.outcome import RunStatus
 from lib.settings import Secret, Settings
 from lib.store.database import open_url
-from lib.vendor.emulator.server import Emulator
-from lib.vendor.emulator.settings import DEFAULT_KEY, EmulatorSettings
+from lib.vendor.emulator.settings import EmulatorSettings
 from lib.vendor.emulator.simulated import SimulatedMarket
 from lib.wiring import calendars
+from tests.emulator import Emulator
 from tests.end_to_end.conftest import Workbench
 from tests.faults.proxy import Proxy
 from tests.faults.server import proxied
+from tests.leaks import KEY, search_database, with_password
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2025, 3, 20, 12, tzinfo=UTC)
@@ -63,7 +64,7 @@ class Bench(Workbench):
     @property
     def settings(self) -> Settings:
         url = self.base_url or self.emulator.url
-        return Settings(Path("/nonexistent"), Secret(DEFAULT_KEY), url, self.database_url)
+        return Settings(Path("/nonexistent"), Secret(KEY), url, with_password(self.database_url))
 
     async def tables(self):
         """As of the workbench; without the ledger's own count, which is an estimate where a row was split."""
@@ -94,6 +95,7 @@ class Databases:
         try:
             yield self._url(name)
         finally:
+            await asyncio.to_thread(search_database, self._url(name))
             await self._sql(f"DROP DATABASE {name} WITH (FORCE)")
 
     async def _sql(self, statement: str) -> None:
@@ -186,8 +188,8 @@ class Arena:
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "BACKFILL_HOME": str(self.home),
-            "DATABASE_URL": self.proxied_url,
-            "POLYGON_API_KEY": DEFAULT_KEY,
+            "DATABASE_URL": with_password(self.proxied_url),
+            "POLYGON_API_KEY": KEY,
             "POLYGON_BASE_URL": self.vendor_url,
         }
         arguments = ("--symbols", SYMBOLS, "--start", START, "--end", END, "--rate-limit", "0")

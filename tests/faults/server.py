@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from lib.store.server import EmbeddedServer
 from tests.faults.proxy import Proxy
+from tests.leaks import search_database
 
 POLL_SECONDS = 0.01
 
@@ -37,6 +38,8 @@ class MortalServer:
         self.restarts += 1
 
     def leave(self):
+        self._server.ensure()
+        search_database(self.url)
         self._server.leave()
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from lib.clock import ScaledClock
 from lib.outcome import RunStatus
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.settings import EmulatorSettings
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 from tests.end_to_end.conftest import Workbench
 from tests.faults.server import proxied
 

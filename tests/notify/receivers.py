@@ -10,8 +10,10 @@ from aiohttp import web
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-PATH = "/services/T0/B0/very-secret"
-USER, PASSWORD = "ann", "pass word"
+from tests.leaks import MAIL_PASSWORD, WEBHOOK_PATH
+
+PATH = WEBHOOK_PATH
+USER, PASSWORD = "ann", MAIL_PASSWORD
 
 
 class WebhookReceiver:
@@ -33,7 +35,7 @@ class WebhookReceiver:
     async def open(cls):
         receiver, app = cls(), web.Application()
         app.router.add_post(PATH, receiver._post)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 
 QUICKSTART = Path(__file__).parents[2] / "BACKFILL_QUICKSTART.md"
 

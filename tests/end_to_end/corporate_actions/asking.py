@@ -10,8 +10,8 @@ from aiohttp import web
 from lib.bars import Bars
 from lib.jobs.action_outcome import ActionsOutcome
 from lib.jobs.actions import Asking, refresh_actions
-from lib.vendor.emulator.server import Emulator
 from lib.zones import NEW_YORK, midnight_ms
+from tests.emulator import Emulator
 
 PRICES = ("open", "high", "low", "close")
 ALL = "1m,5m,15m,30m,1h,4h,1d,1w"

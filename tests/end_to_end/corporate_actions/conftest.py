@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from lib.vendor.emulator.market import MemoryMarket
-from lib.vendor.emulator.server import Emulator
+from tests.emulator import Emulator
 from tests.end_to_end.corporate_actions.asking import (
     ListVendor,
     MovedBench,

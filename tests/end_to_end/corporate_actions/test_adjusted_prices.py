@@ -7,9 +7,9 @@ import pytest
 
 from lib.vendor.emulator.folder import read_bars
 from lib.vendor.emulator.market import MemoryMarket, Split
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
 from lib.zones import NEW_YORK, midnight_ms
+from tests.emulator import Emulator
 from tests.end_to_end.corporate_actions.asking import ALL, PRICES, as_of, before_splits, flat, refreshed, view
 
 # --- real data

@@ -10,10 +10,10 @@ from lib.jobs.features import FeatureRequest, carry_out_features, new_feature_re
 from lib.settings import Settings
 from lib.store.database import open_url
 from lib.vendor.emulator.market import MemoryMarket, Split
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.simulated import SimulatedMarket
 from lib.wiring import feature_tools
 from lib.zones import NEW_YORK, midnight_ms
+from tests.emulator import Emulator
 from tests.end_to_end.corporate_actions.asking import ALL, before_splits, refreshed
 
 SPAN = ("2025-02-18", "2025-03-21")

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from lib.vendor.emulator.market import MemoryMarket
-from lib.vendor.emulator.server import Emulator
 from lib.vendor.emulator.settings import EmulatorSettings
 from lib.vendor.emulator.simulated import SimulatedMarket
+from tests.emulator import Emulator
 from tests.end_to_end.corporate_actions.asking import dividend_row, refreshed, split_row
 
 

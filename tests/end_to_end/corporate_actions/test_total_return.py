@@ -8,8 +8,8 @@ import pytest
 from lib.clock import to_ms
 from lib.vendor.emulator.folder import read_bars
 from lib.vendor.emulator.market import Dividend, MemoryMarket, Split
-from lib.vendor.emulator.server import Emulator
 from lib.zones import NEW_YORK, midnight_ms, sunday_of
+from tests.emulator import Emulator
 from tests.end_to_end.corporate_actions.asking import (
     dividend_row,
     refreshed,
