@@ -6,7 +6,7 @@ STAMP := $(VENV)/.requirements
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format lint imports types tests faults bench psql requirements clean
+.PHONY: help venv demo test check format lint imports types tests faults fuzz bench psql requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ tests: venv ## run the tests on both cores
 
 faults: venv ## the whole fault suite: 200 seeded schedules of faults, restarts, cuts and kills
 	@$(BIN)/python -m pytest -n 2 --dist load -q -m "faults or not faults" tests/faults $(ARGS)
+
+fuzz: venv ## fuzz decoders and parsers with a hundred times as many examples, new ones each time
+	@FUZZ_TIMES=$${FUZZ_TIMES:-100} $(BIN)/python -m pytest -n 2 --dist load -q tests/fuzz $(ARGS)
 
 bench: venv ## measure: write path, memory, pacing (figures for BACKFILL_ARCHITECTURE.md)
 	@$(BIN)/python scripts/benchmark.py all $(ARGS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from math import ceil
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
 import msgspec
 from yarl import URL
@@ -18,6 +18,10 @@ from lib.vendor.paging import own_url
 HISTORY_DAYS = 365 * 25
 ANNOUNCED_DAYS = 60  # ahead of their day
 _LONGEST_LIST = 4000  # characters of a ticker list in a URL, of which servers take about 8,000 in all
+_LARGEST_PAGE = 5000
+_LEAST, _MOST = Decimal("1e-12"), Decimal("1e12")  # no share is split so, and nothing else is paid for one
+_LONGEST_NUMBER, _LONGEST_WORD = 40, 200  # characters
+_MOST_A_YEAR = 366
 
 
 class VendorAction(msgspec.Struct):
@@ -41,8 +45,12 @@ class VendorAction(msgspec.Struct):
 
 
 class ActionsAnswer(msgspec.Struct):
-    """The envelope of the splits and dividends endpoints; it does not say how many there are."""
+    """The envelope of the splits and dividends endpoints; it does not say how many there are.
 
+    *longest_body*: twice what a full page takes. An event of no fields takes fifty times its length in memory.
+    """
+
+    longest_body: ClassVar[int] = 4 * 2**20
     status: str | None = None
     next_url: str | None = None
     results: list[VendorAction] | None = None
@@ -169,7 +177,10 @@ def read_actions(
     An event that cannot be used is refused, the others are kept. Raises AnswerInvalid if the page is not an
     answer to *request*.
     """
+    if len(document.results or []) > _LARGEST_PAGE:
+        raise answer.invalid(f"it holds more than the {_LARGEST_PAGE:,} events of a page")
     events, refused, ignored = list[E](), list[RefusedEvent](), 0
+    clean = answer.redactor.clean
     for row in map(_Row, document.results or []):
         if row.ticker is not None and row.ticker not in request.symbols:
             ignored += 1
@@ -177,8 +188,8 @@ def read_actions(
         try:
             event = request.kind.read(row)
         except _Unusable as why:
-            day = row.date_if_any(request.kind.date_field)
-            refused.append(RefusedEvent(request.symbols.get(row.ticker or ""), row.name, str(why), day))
+            symbol, day = request.symbols.get(row.ticker or ""), row.date_if_any(request.kind.date_field)
+            refused.append(RefusedEvent(symbol, clean(row.name), clean(str(why)), day))
             continue
         if request.since and event.day < request.since:
             raise answer.invalid(f"it holds an event of {event.day}, from {request.since} on were asked for")
@@ -219,13 +230,19 @@ class _Row:
     @property
     def name(self) -> str:
         """What to call it in a message."""
-        action = self._action
-        return str(action.id or f"{action.ticker} {action.execution_date or action.ex_dividend_date}")
+        return self.word("id") or f"{self.ticker} {self.word('execution_date', 'ex_dividend_date')}"
 
     def word(self, *names: str) -> str | None:
         """The first of the fields that holds a text."""
         found = (getattr(self._action, name) for name in names)
         return next((text for text in found if isinstance(text, str) and text), None)
+
+    def plain(self, *names: str) -> str | None:
+        """The same; it has to be one that may be stored and shown."""
+        text = self.word(*names)
+        if text is not None and not (text.isprintable() and len(text) <= _LONGEST_WORD):
+            raise _Unusable(f"its {names[0]} {text!r} is no plain word")
+        return text
 
     def named(self) -> str:
         if self.ticker is None:
@@ -238,7 +255,7 @@ class _Row:
             raise _Unusable(f"it has no {name}")
         found = self.date_if_any(name)
         if found is None:
-            raise _Unusable(f"its {name} {text!r} is not a date")
+            raise _Unusable(f"its {name} {text if isinstance(text, str) else 'no text'!r} is not a date")
         return found
 
     def date_if_any(self, name: str) -> date | None:
@@ -253,38 +270,43 @@ class _Row:
         given = getattr(self._action, name)
         if given is None:
             raise _Unusable(f"it has no {name}")
+        text = str(given) if isinstance(given, int | float | str) else "none"
         try:
-            number = Decimal(str(given))
+            number = Decimal(text if len(text) <= _LONGEST_NUMBER else "NaN")
         except InvalidOperation:
             number = Decimal("NaN")
-        if isinstance(given, bool) or not number.is_finite() or number <= 0:
-            raise _Unusable(f"its {name} is {given!r}")
+        if isinstance(given, bool) or not number.is_finite() or not _LEAST <= number <= _MOST:
+            raise _Unusable(f"its {name} is {text if text != given else repr(text)}")
         return number
+
+    def times_a_year(self) -> int | None:
+        """The frequency, where it can be one."""
+        given = self._action.frequency
+        return given if type(given) is int and 0 <= given <= _MOST_A_YEAR else None
 
     def own_id(self, *what: object) -> str:
         """The vendor's id, or what stands for it."""
-        return self.word("id") or f"own:{':'.join(map(str, what))}"
+        return self.plain("id") or f"own:{':'.join(map(str, what))}"
 
 
 def _split(row: _Row) -> Split:
     ticker, day = row.named(), row.day("execution_date")
     old, new = row.number("split_from"), row.number("split_to")
     return Split(
-        row.own_id("split", ticker, day, old, new), ticker, day, old, new, row.word("adjustment_type")
+        row.own_id("split", ticker, day, old, new), ticker, day, old, new, row.plain("adjustment_type")
     )
 
 
 def _dividend(row: _Row) -> Dividend:
     ticker, day, amount = row.named(), row.day("ex_dividend_date"), row.number("cash_amount")
-    frequency = row._action.frequency
     return Dividend(
         event_id=row.own_id("dividend", ticker, day, amount),
         symbol=ticker,
         day=day,
         cash_amount=amount,
-        currency=row.word("currency") or "USD",
-        kind=row.word("distribution_type", "dividend_type"),
-        frequency=frequency if isinstance(frequency, int) else None,
+        currency=row.plain("currency") or "USD",
+        kind=row.plain("distribution_type", "dividend_type"),
+        frequency=row.times_a_year(),
         declaration_date=row.date_if_any("declaration_date"),
         record_date=row.date_if_any("record_date"),
         pay_date=row.date_if_any("pay_date"),
@@ -296,7 +318,7 @@ SPLITS: Kind[Split] = Kind(
     "execution_date",
     _split,
     (
-        _Endpoint("/stocks/v1/splits", 5000, True, {"sort": "execution_date.asc"}),
+        _Endpoint("/stocks/v1/splits", _LARGEST_PAGE, True, {"sort": "execution_date.asc"}),
         _Endpoint("/v3/reference/splits", 1000, False, {"sort": "execution_date", "order": "asc"}),
     ),
     of_market=6.0,
@@ -307,7 +329,7 @@ DIVIDENDS: Kind[Dividend] = Kind(
     "ex_dividend_date",
     _dividend,
     (
-        _Endpoint("/stocks/v1/dividends", 5000, True, {"sort": "ex_dividend_date.asc"}),
+        _Endpoint("/stocks/v1/dividends", _LARGEST_PAGE, True, {"sort": "ex_dividend_date.asc"}),
         _Endpoint("/v3/reference/dividends", 1000, False, {"sort": "ex_dividend_date", "order": "asc"}),
     ),
     of_market=200.0,

@@ -21,6 +21,7 @@ from lib.vendor.redact import Redactor, without_markup
 
 _LONGEST_ERROR_BODY = 4096  # bytes looked at; the text shown is far shorter
 _GZIP = zlib.MAX_WBITS | 16
+_MOST_MEMBERS = 100  # gzip allows any number, one after the other; each copies the rest of the body
 _GZIPPED = ("gzip", "x-gzip")
 _ENCODINGS = ("", "identity", *_GZIPPED)
 _ABOUT_DATES = ("timeframe", "historical")  # in the vendor's refusals of dates, not of a market
@@ -54,12 +55,13 @@ class Answer:
     redactor: Redactor
     longest_body: int
 
-    def content(self) -> bytes:
+    def content(self, longest: int | None = None) -> bytes:
         """The body, unpacked, without a byte order mark.
 
-        Raises AnswerInvalid if it is packed in another way than gzip, cut, or longer than *longest_body*.
+        Raises AnswerInvalid if it is packed in another way than gzip, cut, or longer than *longest* or
+        *longest_body*.
         """
-        return self._unpacked().removeprefix(_BOM)
+        return self._unpacked(min(longest or self.longest_body, self.longest_body)).removeprefix(_BOM)
 
     def invalid(self, why: str) -> AnswerInvalid:
         """The error that says why this answer is not believed."""
@@ -101,44 +103,61 @@ class Answer:
             return ""
         return said_in(content) or without_markup(content.decode("utf-8", "replace"))
 
-    def _unpacked(self) -> bytes:
+    def _unpacked(self, longest: int) -> bytes:
         if self.encoding not in _ENCODINGS:
             raise self.invalid(f"its body is packed as {self.encoding!r}, which was not asked for")
         try:
-            content, complete = _unpack(self.body, self.encoding, self.longest_body + 1)
+            content, complete = _unpack(self.body, self.encoding, longest + 1)
         except zlib.error as exc:
             raise self.invalid(f"its gzip body is damaged ({exc})") from exc
-        if len(content) > self.longest_body:
-            raise self.too_long()
+        if len(content) > longest:
+            raise self.invalid(f"it is longer than {longest:,} bytes")
         if not complete:
             raise self.invalid("its gzip body is cut short")
         return content
 
-    def too_long(self) -> AnswerInvalid:
-        """The error for a body longer than *longest_body*."""
-        return self.invalid(f"it is longer than {self.longest_body:,} bytes")
+
+class _Said(msgspec.Struct):
+    """The words of an error, not decoded: whatever else they are would take many times its length."""
+
+    error: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()
+
+
+_SAID = msgspec.json.Decoder(_Said)
+_TEXT = msgspec.json.Decoder(str)
 
 
 def said_in(content: bytes) -> str:
-    """The text of ``error`` or ``message`` in a JSON object; empty if *content* is none or has neither."""
+    """What ``error`` or ``message`` of a JSON object say; empty if *content* is none or has neither."""
     try:
-        document = msgspec.json.decode(content)
+        said = _SAID.decode(content)
+        return _words(said.error) or _words(said.message)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
-    if not isinstance(document, dict):
-        return ""
-    return next((str(document[name]) for name in ("error", "message") if document.get(name)), "")
+
+
+def _words(raw: msgspec.Raw) -> str:
+    """A text as it is meant, anything else as it is written."""
+    content = bytes(raw)
+    if content.startswith(b'"'):
+        return _TEXT.decode(content)
+    return "" if content == b"null" else content[:_LONGEST_ERROR_BODY].decode("utf-8", "replace")
 
 
 def _unpack(body: bytes, encoding: str, longest: int) -> tuple[bytes, bool]:
-    """At most *longest* bytes of the unpacked *body*, and whether its end was reached."""
+    """At most *longest* bytes of the unpacked *body*, and whether its end was reached.
+
+    Raises zlib.error for what is not gzip, or in too many pieces.
+    """
     if encoding not in _GZIPPED:
         return body[:longest], len(body) <= longest
     parts, length = [], 0
-    while True:  # gzip allows several members, one after the other
+    for _ in range(_MOST_MEMBERS):
         member = zlib.decompressobj(_GZIP)
         parts.append(member.decompress(body, longest - length))
         length += len(parts[-1])
         body = member.unused_data
         if not body or not member.eof or length >= longest:
             return b"".join(parts), member.eof
+    raise zlib.error(f"more than {_MOST_MEMBERS} members")

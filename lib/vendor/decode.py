@@ -119,7 +119,7 @@ def decode(answer: Answer, kind: type[T]) -> T | Refusal:
 
     Raises AnswerInvalid for anything else, NotFound for the status NOT_FOUND.
     """
-    content = answer.content()
+    content = answer.content(getattr(kind, "longest_body", None))
     decoder: msgspec.json.Decoder[T] = _decoder(kind)
     document, problem = _parsed(decoder, content)
     status = _status_of(content) if document is None else document.status
@@ -159,7 +159,7 @@ def _refusal(answer: Answer, status: str, content: bytes) -> Refusal:
 
 
 def to_bars(answer: Answer, results: Sequence[VendorBar]) -> Bars:
-    """*results* as columns, in the order given.
+    """*results* as columns, in the order given. A count of trades that is none is unknown.
 
     Raises AnswerInvalid for a stamp that is no whole number of milliseconds.
     """
@@ -168,7 +168,7 @@ def to_bars(answer: Answer, results: Sequence[VendorBar]) -> Bars:
     t, open_, high, low, close, volume, vwap, trades = numbers.reshape(-1, len(FIELDS)).T.copy()
     if ((t != np.floor(t)) | (np.abs(t) > _EXACT)).any():
         raise answer.invalid("a bar's t is no whole number of milliseconds")
-    known = (trades >= 0) & (trades <= _EXACT)
+    known = (trades >= 0) & (trades <= _EXACT) & (trades == np.floor(trades))
     return Bars(
         t=t.astype(np.int64),
         open=open_,

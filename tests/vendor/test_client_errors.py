@@ -123,7 +123,7 @@ async def test_html_is_shown_as_its_reader_would_see_it(vendor, open_client, aap
     ("body", "text"),
     [
         (b'["an", "array"]', 'HTTP 500: ["an", "array"]'),
-        (b'{"error": {"code": 7}}', "HTTP 500: {'code': 7}"),
+        (b'{"error": {"code": 7}}', 'HTTP 500: {"code": 7}'),
         (b'{"error": "", "message": "both"}', "HTTP 500: both"),
         (b"\xef\xbb\xbf" + b'{"error": "after a mark"}', "HTTP 500: after a mark"),
         (b'{"error": "line\\nline \\u0007\\u001b[31mred\\u202e"}', "HTTP 500: line line [31mred"),
