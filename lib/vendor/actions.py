@@ -13,7 +13,8 @@ from yarl import URL
 from lib.actions import Dividend, E, RefusedEvent, Split
 from lib.symbols import AssetClass, Instrument
 from lib.vendor.answers import Answer
-from lib.vendor.paging import own_url
+from lib.vendor.paging import carried_by, own_url
+from lib.vendor.redact import Redactor
 
 HISTORY_DAYS = 365 * 25
 ANNOUNCED_DAYS = 60  # ahead of their day
@@ -22,6 +23,7 @@ _LARGEST_PAGE = 5000
 _LEAST, _MOST = Decimal("1e-12"), Decimal("1e12")  # no share is split so, and nothing else is paid for one
 _LONGEST_NUMBER, _LONGEST_WORD = 40, 200  # characters
 _MOST_A_YEAR = 366
+_YEARS = range(1970, 2100)  # those whose days the zones are laid out for
 
 
 class VendorAction(msgspec.Struct):
@@ -181,7 +183,7 @@ def read_actions(
         raise answer.invalid(f"it holds more than the {_LARGEST_PAGE:,} events of a page")
     events, refused, ignored = list[E](), list[RefusedEvent](), 0
     clean = answer.redactor.clean
-    for row in map(_Row, document.results or []):
+    for row in (_Row(action, answer.redactor) for action in document.results or []):
         if row.ticker is not None and row.ticker not in request.symbols:
             ignored += 1
             continue
@@ -206,7 +208,7 @@ def _following(
     if not document.next_url:
         return None
     url = own_url(answer, document.next_url, origin)
-    query = {name: value for name, value in url.query.items() if name.lower() != "apikey"}
+    query = carried_by(answer, url)
     if query == request.query:
         raise answer.invalid("its next page is itself")
     return replace(request, query=query)
@@ -219,8 +221,9 @@ class _Unusable(ValueError):
 class _Row:
     """The fields of an event, read strictly where they count."""
 
-    def __init__(self, action: VendorAction) -> None:
+    def __init__(self, action: VendorAction, redactor: Redactor) -> None:
         self._action = action
+        self._redactor = redactor
 
     @property
     def ticker(self) -> str | None:
@@ -240,7 +243,9 @@ class _Row:
     def plain(self, *names: str) -> str | None:
         """The same; it has to be one that may be stored and shown."""
         text = self.word(*names)
-        if text is not None and not (text.isprintable() and len(text) <= _LONGEST_WORD):
+        if text is None:
+            return None
+        if not text.isprintable() or len(text) > _LONGEST_WORD or self._redactor.finds(text):
             raise _Unusable(f"its {names[0]} {text!r} is no plain word")
         return text
 
@@ -255,7 +260,9 @@ class _Row:
             raise _Unusable(f"it has no {name}")
         found = self.date_if_any(name)
         if found is None:
-            raise _Unusable(f"its {name} {text if isinstance(text, str) else 'no text'!r} is not a date")
+            raise _Unusable(f"its {name} {text if isinstance(text, str) else 'of no text'!r} is not a date")
+        if found.year not in _YEARS:
+            raise _Unusable(f"its {name} {found} lies where no bars are")
         return found
 
     def date_if_any(self, name: str) -> date | None:

@@ -163,7 +163,7 @@ def _following(
         raise answer.invalid("it holds no bars and a next page that does not say where it begins")
     if start_ms >= request.end_ms:
         return None
-    carried = tuple((name, value) for name, value in url.query.items() if name.lower() != "apikey")
+    carried = tuple(carried_by(answer, url).items())
     last = bars.take(slice(-1, None)) if len(bars) else request.last
     return replace(request, start_ms=start_ms, carried=carried, last=last)
 
@@ -183,6 +183,15 @@ def own_url(answer: Answer, next_url: str, origin: URL) -> URL:
     if place != origin:
         raise answer.invalid(f"its next page is on a foreign host and was not asked for: {next_url}")
     return url
+
+
+def carried_by(answer: Answer, url: URL) -> dict[str, str]:
+    """The parameters of a next page, but those that hold the key: it goes into no address."""
+    return {
+        name: value
+        for name, value in url.query.items()
+        if name.lower() != "apikey" and not answer.redactor.finds(f"{name}={value}")
+    }
 
 
 def _from_ms(url: URL, zone: str) -> int | None:

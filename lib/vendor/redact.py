@@ -17,6 +17,10 @@ class Redactor:
         forms = {key.reveal(), quote(key.reveal(), safe="")} - {""}
         self._key = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE) if forms else None
 
+    def finds(self, text: str) -> bool:
+        """Whether *text*, read from an address, holds the key; a plus reads as a blank there."""
+        return self._key is not None and any(map(self._key.search, (text, text.replace(" ", "+"))))
+
     def clean(self, text: str, longest: int = _LONGEST_TEXT) -> str:
         """*text* on one line, without control characters and the key, cut to *longest* characters.
 

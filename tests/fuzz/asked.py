@@ -82,10 +82,12 @@ def found_in(bars) -> Counter:
 
 def written_in(body: bytes, encoding="") -> Counter:
     """The same of what *body* says, read by Python's own JSON, which is stricter where nobody looks."""
-    content = gzip.decompress(body) if encoding else body
+    return Counter(map(stored, results_in(gzip.decompress(body) if encoding else body)))
+
+
+def results_in(content: bytes) -> list:
     text = content.removeprefix(BOM).decode("utf-8", "replace")
-    document = json.loads(text, parse_int=float, strict=False)
-    return Counter(map(stored, document.get("results") or []))
+    return json.loads(text, parse_int=float, strict=False).get("results") or []
 
 
 def stored(bar):

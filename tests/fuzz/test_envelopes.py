@@ -1,8 +1,6 @@
 """The other answers of the vendor: markets' days, splits, dividends, tickers and errors, in any form."""
 
-import json
 from datetime import date
-from decimal import Decimal, InvalidOperation
 
 import pytest
 from hypothesis import example, given
@@ -14,19 +12,15 @@ from lib.vendor.actions import DIVIDENDS, SPLITS, ActionsAnswer, action_requests
 from lib.vendor.decode import GroupedAnswer, Refusal, TickerAnswer, decode
 from lib.vendor.grouped import read_grouped
 from lib.vendor.tickers import read_ticker
-from tests.fuzz.asked import COLUMNS, ORIGIN, answer_of, prices, refused_properly, stored
-from tests.fuzz.documents import BOM, any_json, changed, spoilt
+from tests.fuzz.asked import COLUMNS, ORIGIN, answer_of, prices, refused_properly, results_in, stored
+from tests.fuzz.documents import any_json, changed, spoilt
+from tests.fuzz.events import events_answers, is_in, wrapped
 from tests.fuzz.examples import examples
 
 DAY = date(2025, 1, 8)
 AAPL, KO = (Instrument(name, AssetClass.STOCK, name) for name in ("AAPL", "KO"))
-SPLIT = {"id": "E1", "ticker": "AAPL", "execution_date": "2020-08-31", "split_from": 1, "split_to": 4}
-SPLIT["adjustment_type"] = "forward_split"
-PAID = {"id": "D1", "ticker": "KO", "ex_dividend_date": "2024-11-08", "cash_amount": 0.25, "currency": "USD"}
-PAID |= {"distribution_type": "recurring", "frequency": 4, "pay_date": "2024-11-14", "record_date": None}
 LISTED = {"ticker": "AAPL", "market": "stocks", "name": "Apple Inc.", "type": "CS", "active": True}
 LISTED |= {"list_date": "1980-12-12", "delisted_utc": None}
-CURSOR = {"next_url": "https://vendor.example/stocks/v1/splits?cursor=abc"}
 
 
 def read(body, kind, reader):
@@ -40,15 +34,6 @@ def read(body, kind, reader):
     except VendorError as error:
         refused_properly(error)
         return None
-
-
-def results_in(body):
-    text = body.removeprefix(BOM).decode("utf-8", "replace")
-    return json.loads(text, parse_int=float, strict=False).get("results") or []
-
-
-def wrapped(result, **more):
-    return {"status": "OK", "request_id": "1", "results": result} | more
 
 
 @st.composite
@@ -78,10 +63,7 @@ def test_the_day_of_a_market(body):
 
 
 @pytest.mark.parametrize("kind", [SPLITS, DIVIDENDS], ids=lambda kind: kind.name)
-@given(
-    body=spoilt(st.sampled_from([wrapped([SPLIT, PAID]), wrapped([SPLIT, PAID], **CURSOR)]).flatmap(changed))
-    | spoilt(any_json)
-)
+@given(body=spoilt(events_answers) | spoilt(any_json))
 @examples(300)
 def test_splits_and_dividends(kind, body):
     [request] = action_requests(kind, [AAPL, KO], None, DAY, old=False)
@@ -95,26 +77,6 @@ def test_splits_and_dividends(kind, body):
         assert any(is_in(event, row) for row in given), event
     for refused in page.refused:
         refused_properly(BackfillError(f"{refused.event_id}: {refused.reason}"))
-
-
-def is_in(event, row):
-    """Whether *row* of an answer says what is to be stored as *event*."""
-    if event.symbol != row.get("ticker"):
-        return False
-    if hasattr(event, "split_to"):
-        numbers, day = {"split_from": event.split_from, "split_to": event.split_to}, row.get("execution_date")
-    else:
-        numbers, day = {"cash_amount": event.cash_amount}, row.get("ex_dividend_date")
-    return str(day).startswith(event.day.isoformat()) and all(
-        value == number_of(row.get(name)) for name, value in numbers.items()
-    )
-
-
-def number_of(value):
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return None
 
 
 @given(spoilt(changed(wrapped(LISTED))) | spoilt(any_json))
