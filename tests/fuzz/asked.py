@@ -74,9 +74,14 @@ def refused_properly(error: BackfillError) -> None:
     assert [c for c in text if unicodedata.category(c) in ("Cc", "Cs")] == []
 
 
+def bits(number: float) -> str:
+    """A text that no two different numbers share; both zeros are one."""
+    return float.hex(number + 0.0)
+
+
 def found_in(bars) -> Counter:
-    """Bars as they would be stored, each as a tuple of texts that no two different floats share."""
-    columns = [bars.t.tolist(), *([float.hex(x) for x in getattr(bars, name).tolist()] for name in COLUMNS)]
+    """Bars as they would be stored, each as a tuple."""
+    columns = [bars.t.tolist(), *(map(bits, getattr(bars, name).tolist()) for name in COLUMNS)]
     return Counter(zip(*columns, bars.trades.tolist(), strict=True))
 
 
@@ -95,4 +100,4 @@ def stored(bar):
     numbers = [float("nan") if bar.get(name) is None else bar[name] for name in NUMBERS]
     trades = bar.get("n")
     known = trades is not None and trades.is_integer() and 0 <= trades <= 2**53
-    return (int(bar["t"]), *map(float.hex, numbers), int(trades) if known else -1)
+    return (int(bar["t"]), *map(bits, numbers), int(trades) if known else -1)

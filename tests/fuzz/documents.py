@@ -131,14 +131,14 @@ def changed(draw, document, most=3):
 def _change(draw, node, number, holder, place):
     match draw(st.sampled_from(("value", "value", "value", "remove", "repeat", "rename", "swap"))):
         case "value":
-            holder[place] = draw(odd_values)
+            holder[place] = tree_copy(draw(odd_values))
         case "remove":
             del node[number]
         case "repeat":
             # The copy shares nothing, so that a later change meets one of the two.
             again = tree_copy(node[number])
             if isinstance(node, Fields) and draw(st.booleans()):
-                again[1] = draw(odd_values)
+                again[1] = tree_copy(draw(odd_values))
             node.insert(draw(st.integers(0, len(node))), again)
         case "rename" if isinstance(node, Fields):
             node[number][0] = draw(st.text(max_size=5) | st.sampled_from([f"{holder[0]}s", "T", "status"]))

@@ -12,7 +12,7 @@ from lib.vendor.actions import DIVIDENDS, SPLITS, ActionsAnswer, action_requests
 from lib.vendor.decode import GroupedAnswer, Refusal, TickerAnswer, decode
 from lib.vendor.grouped import read_grouped
 from lib.vendor.tickers import read_ticker
-from tests.fuzz.asked import COLUMNS, ORIGIN, answer_of, prices, refused_properly, results_in, stored
+from tests.fuzz.asked import COLUMNS, ORIGIN, answer_of, bits, prices, refused_properly, results_in, stored
 from tests.fuzz.documents import any_json, changed, spoilt
 from tests.fuzz.events import events_answers, is_in, wrapped
 from tests.fuzz.examples import examples
@@ -58,7 +58,7 @@ def test_the_day_of_a_market(body):
         return
     for ticker, bars in found.bars.items():
         [bar] = [one for one in results_in(body) if one["T"] == ticker]
-        assert stored(bar)[1:] == (*(getattr(bars, name)[0].hex() for name in COLUMNS), bars.trades[0])
+        assert stored(bar)[1:] == (*(bits(getattr(bars, name)[0]) for name in COLUMNS), bars.trades[0])
         assert ticker not in found.doubtful
 
 

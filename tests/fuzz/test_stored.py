@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lib.clock import to_ms
 from tests import leaks
 from tests.end_to_end.corporate_actions.asking import refreshed
-from tests.fuzz.asked import COLUMNS, answers, results_in, written_in
+from tests.fuzz.asked import COLUMNS, answers, bits, results_in, written_in
 from tests.fuzz.documents import KEY, spoilt
 from tests.fuzz.events import PAID, SPLIT, events_answers, is_in, wrapped
 from tests.fuzz.examples import examples
@@ -47,14 +47,14 @@ async def test_bars(bench, vendor, body, derive):
     assert minutes <= given
     prices = {price for bar in given for price in bar[1:5]}
     for row in rows:  # the rolled up ones have theirs from the minutes
-        assert {float.hex(row[name]) for name in COLUMNS[:4]} <= prices
+        assert {bits(row[name]) for name in COLUMNS[:4]} <= prices
     assert report.outcomes
 
 
 def stored(row):
     numbers = [float("nan") if row[name] is None else row[name] for name in COLUMNS]
     trades = -1 if row["trades"] is None else row["trades"]
-    return (to_ms(row["timestamp"]), *map(float.hex, numbers), trades)
+    return (to_ms(row["timestamp"]), *map(bits, numbers), trades)
 
 
 def listed(**changes):
