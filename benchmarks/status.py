@@ -1,6 +1,6 @@
 """What health, freshness and matrix cost over 500 symbols, 8 timeframes and 5 years: against one count."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,8 +9,10 @@ import asyncpg
 from benchmarks.report import Figure, at_most, exactly, median_ratio, seconds, shown
 from benchmarks.scratch import scratch
 from lib.clock import ScaledClock
+from lib.commands.status_freshness import freshness_document, matrix_document
+from lib.commands.status_health import document as health_document
 from lib.health import judge
-from lib.jobs.status import SeriesState, calendars_needed, matrix_of, plans_in_use, read_facts, read_series
+from lib.jobs.status import SeriesState, matrix_of, read_facts, stored_series
 from lib.settings import Settings
 from lib.store.database import Database, open_database
 from lib.store.records import Records
@@ -101,23 +103,21 @@ async def _against_count(
 
 
 class _Asker:
-    """The questions of the commands, without their tables."""
+    """The questions of the commands, up to what is printed or dumped as JSON."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._records = Records(database)
         self._clock = ScaledClock(NOW)
 
     async def series(self) -> list[SeriesState]:
-        sessions = await calendars_needed(self._database, self._clock)
-        plans = await plans_in_use(self._records, None)
-        return await read_series(self._records, sessions, self._clock.now(), plans)
+        return await stored_series(self._database, self._clock)
 
-    async def health(self) -> None:
-        judge(await read_facts(self._records, await self.series(), self._clock.now()))
+    async def health(self) -> Mapping[str, object]:
+        facts = await read_facts(Records(self._database), await self.series(), self._clock.now())
+        return health_document(judge(facts))
 
-    async def freshness(self) -> None:
-        await self.series()
+    async def freshness(self) -> Mapping[str, object]:
+        return freshness_document(await self.series())
 
-    async def matrix(self) -> None:
-        matrix_of(await self.series())
+    async def matrix(self) -> Mapping[str, object]:
+        return matrix_document(matrix_of(await self.series()))

@@ -8,17 +8,18 @@ so the age is never more than the time since the oldest lacking bar was due.
 Stamps are int64 ms since 1970-01-01 UTC.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import numpy as np
 
-from lib.clock import from_ms, to_ms
+from lib.clock import to_ms
 from lib.sessions import GRACE_MS, Delay, IntArray, SessionTable, settle_at_ms
 from lib.timeframe import Timeframe
-from lib.zones import local_days, midnight_ms, midnights, window_ends, window_starts
+from lib.zones import BoolArray, local_days, midnights, window_ends, window_starts
 
 
 class Freshness(StrEnum):
@@ -35,40 +36,44 @@ class Freshness(StrEnum):
 
 
 AGING_FROM, STALE_FROM, OLDER_FROM = timedelta(hours=1), timedelta(hours=6), timedelta(hours=24)
+_BOUNDS_MS = np.array([bound // timedelta(milliseconds=1) for bound in (AGING_FROM, STALE_FROM, OLDER_FROM)])
+_WORDS = tuple(Freshness)  # those of ages come first: as many bounds are reached, that word
+_CODE = {word: code for code, word in enumerate(_WORDS)}
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is held of one series.
+    """What is held of some series, each column of shape (n,); 0 where there is none.
 
-    *first*, *last*: start of its oldest and newest bar, None: no bar. *answered_until*: up to here the vendor
-    has answered, with bars; a minute without one is then a minute without a trade. *refused_until*: up to
-    here the plan was found not to include it. *empty*: every answer so far was without bars. *listed_from*,
-    *listed_until*: the first and last date on which a bar may exist, where known.
+    *first_ms*, *last_ms*: start of the oldest and newest bar. *answered_ms*: up to here the vendor has
+    answered, with bars; a minute without one is then a minute without a trade. *refused_ms*: up to here the
+    plan was found not to include it. *empty*: every answer so far was without bars. *listed_from*,
+    *listed_until*: the first and last date (days since 1970-01-01) on which a bar may exist, where known.
     """
 
-    last: datetime | None = None
-    first: datetime | None = None
-    answered_until: datetime | None = None
-    refused_until: datetime | None = None
-    empty: bool = False
-    listed_from: date | None = None
-    listed_until: date | None = None
+    first_ms: IntArray
+    last_ms: IntArray
+    answered_ms: IntArray
+    refused_ms: IntArray
+    empty: BoolArray
+    listed_from: IntArray
+    listed_until: IntArray
 
 
 @dataclass(frozen=True, slots=True)
-class Aged:
-    """How old a series is. *age*: None without a bar. *reached*: up to here it is whole, as far as known.
+class Ages:
+    """How old some series are, a value each in every column.
 
-    *expected*: units (sessions; weeks for 1w) that have settled since its first bar; *lacking*: those of them
-    that lie after what is reached.
+    *age_ms*: market time, None without a bar. *reached_ms*: up to here it is whole, as far as known.
+    *expected*: units (sessions; weeks for 1w) that have settled since its first bar, of those that the plan
+    includes; *lacking*: those of them that lie after what is reached.
     """
 
-    freshness: Freshness
-    age: timedelta | None = None
-    reached: datetime | None = None
-    expected: int = 0
-    lacking: int = 0
+    freshness: list[Freshness]
+    age_ms: list[int | None]
+    reached_ms: list[int | None]
+    expected: list[int]
+    lacking: list[int]
 
 
 class DueClock:
@@ -84,43 +89,47 @@ class DueClock:
         self._now_ms = to_ms(now)
         self.due_until_ms = table.settled_until_ms(timeframe, now, delay)
         self._open_before = np.r_[0, np.cumsum(table.close_ms - table.open_ms)]
-        settled = settle_at_ms(table, timeframe, delay)
-        last = np.r_[np.diff(settled) > 0, True] if timeframe is Timeframe.W1 else slice(None)
-        self._unit_closes, self._unit_settles = table.close_ms[last], settled[last]
+        self._settles = settle_at_ms(table, timeframe, delay)
+        last = np.r_[np.diff(self._settles) > 0, True] if timeframe is Timeframe.W1 else slice(None)
+        self._unit_closes, self._unit_settles = table.close_ms[last], self._settles[last]
 
-    def aged(self, held: Sequence[Held]) -> list[Aged]:
-        """The age of each series, in the order given."""
-        until = np.minimum(self.due_until_ms, [self._delisted_ms(one) for one in held])
-        first = np.array([to_ms(one.first or one.last) if one.last else 0 for one in held], np.int64)
-        reached = self._reached_ms(held)
-        columns = (
-            reached,
-            self._ages_ms(reached, until),
-            self._units(first, until),
-            self._units(reached, until),
-            self._market_ms(until) > self._market_ms(reached),
+    def ages(self, held: Held) -> Ages:
+        """The age of each series."""
+        until, reached, stored = self._due_until_ms(held), self._reached_ms(held), held.last_ms > 0
+        behind = np.maximum(self._market_ms(until) - self._market_ms(reached), 0)
+        ages = np.minimum(behind, np.maximum(self._now_ms - self._due_at_ms(reached), 0))
+        due = behind > 0
+        refused = due & (held.refused_ms > reached)
+        codes = np.select(
+            [refused, stored, ~due, held.empty],
+            [
+                _CODE[Freshness.NOT_ENTITLED],
+                np.searchsorted(_BOUNDS_MS, ages, side="right"),
+                _CODE[Freshness.PENDING],
+                _CODE[Freshness.EMPTY],
+            ],
+            _CODE[Freshness.MISSING],
         )
-        return [
-            _judged(one, *row)
-            for one, *row in zip(held, *(column.tolist() for column in columns), strict=True)
-        ]
+        known = stored & ~refused
+        included = np.where(refused, reached, until)
+        return Ages(
+            [_WORDS[code] for code in codes.tolist()],
+            _where(known, ages),
+            _where(known, reached),
+            np.where(stored, self._units(held.first_ms, included), 0).tolist(),
+            np.where(stored, self._units(reached, included), 0).tolist(),
+        )
 
-    def _delisted_ms(self, held: Held) -> int:
-        """From here on nothing is due any more."""
-        if held.listed_until is None:
-            return self.due_until_ms
-        return midnight_ms(held.listed_until + timedelta(days=1), self._table.zone)
+    def _due_until_ms(self, held: Held) -> IntArray:
+        """Up to here bars are due: as far as they have settled, and not after the last listed date."""
+        ends = midnights(held.listed_until + 1, self._table.zone)
+        return np.minimum(self.due_until_ms, np.where(held.listed_until > 0, ends, self.due_until_ms))
 
-    def _reached_ms(self, held: Sequence[Held]) -> IntArray:
+    def _reached_ms(self, held: Held) -> IntArray:
         """The end of what is held of each; without any bar the listing, or the beginning of time."""
-        last = np.array([to_ms(one.last) if one.last else 0 for one in held], np.int64)
-        answered = [to_ms(one.answered_until) if one.answered_until else 0 for one in held]
-        ends = np.maximum(window_ends(last, self.timeframe, self._table.zone), answered)
-        listed = [
-            midnight_ms(one.listed_from, self._table.zone) if one.listed_from and not one.last else 0
-            for one in held
-        ]
-        return np.where(last > 0, ends, listed).astype(np.int64)
+        ends = np.maximum(window_ends(held.last_ms, self.timeframe, self._table.zone), held.answered_ms)
+        listed = np.where(held.listed_from > 0, midnights(held.listed_from, self._table.zone), 0)
+        return np.where(held.last_ms > 0, ends, listed)
 
     def _market_ms(self, t_ms: IntArray) -> IntArray:
         """Regular hours before each instant."""
@@ -130,17 +139,12 @@ class DueClock:
         inside = np.where(at > 0, running - self._table.open_ms[last], 0)
         return np.asarray(self._open_before[last] + inside, np.int64)
 
-    def _ages_ms(self, reached_ms: IntArray, until_ms: IntArray) -> IntArray:
-        behind = np.maximum(self._market_ms(until_ms) - self._market_ms(reached_ms), 0)
-        overdue = np.maximum(self._now_ms - self._due_at_ms(reached_ms), 0)
-        return np.asarray(np.minimum(behind, overdue), np.int64)
-
     def _due_at_ms(self, reached_ms: IntArray) -> IntArray:
         """When the first bar after *reached_ms* was or will be due."""
         table = self._table
         at = np.minimum(np.searchsorted(table.close_ms, reached_ms, side="right"), len(table) - 1)
         if not self.timeframe.intraday:
-            return np.asarray(settle_at_ms(table, self.timeframe, self._delay)[at], np.int64)
+            return self._settles[at]
         starts = window_starts(np.maximum(reached_ms, table.open_ms[at]), self.timeframe, table.zone)
         ends = window_ends(starts, self.timeframe, table.zone)
         if self._delay.end_of_day:
@@ -155,22 +159,13 @@ class DueClock:
         return np.asarray(np.maximum(np.minimum(settled, listed) - first, 0), np.int64)
 
 
-def _judged(held: Held, reached_ms: int, age_ms: int, expected: int, lacking: int, due: bool) -> Aged:
-    """*due*: whether any bar that is due may lack."""
-    if held.refused_until and due and to_ms(held.refused_until) > reached_ms:
-        return Aged(Freshness.NOT_ENTITLED)
-    if held.last is None:
-        if not due:
-            return Aged(Freshness.PENDING)
-        return Aged(Freshness.EMPTY if held.empty else Freshness.MISSING)
-    age = timedelta(milliseconds=age_ms)
-    return Aged(grade(age), age, from_ms(reached_ms), expected, lacking)
+def _where(known: BoolArray, t_ms: IntArray) -> list[int | None]:
+    return [ms if one else None for one, ms in zip(known.tolist(), t_ms.tolist(), strict=True)]
 
 
 def grade(age: timedelta) -> Freshness:
     """The word for an age of *age* market time."""
-    bounds = ((OLDER_FROM, Freshness.OLDER), (STALE_FROM, Freshness.STALE), (AGING_FROM, Freshness.AGING))
-    return next((word for bound, word in bounds if age >= bound), Freshness.FRESH)
+    return _WORDS[bisect_right((AGING_FROM, STALE_FROM, OLDER_FROM), age)]
 
 
 def worst(words: Mapping[Freshness, int] | Sequence[Freshness]) -> Freshness | None:

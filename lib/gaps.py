@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
+from typing import NamedTuple
 
 from lib.timeframe import Timeframe
 
@@ -228,8 +229,7 @@ MEANING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One cell of the matrix: *complete* of *expected* units (sessions; weeks for 1w)."""
 
     sign: Sign

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 
-from lib.freshness import Aged, Freshness
+from lib.freshness import Freshness
 from lib.timeframe import Timeframe
 
 NAMES_SHOWN = 4
@@ -60,11 +60,12 @@ class ScriptFacts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known: ages by series, open gaps as (symbol, timeframe, units, state), the scripts' runs."""
+    """What is known. *ages*: of each series its symbol, its word and its age in ms of market time; *gaps*: the
+    open ones, in units."""
 
     now: datetime
-    ages: Mapping[tuple[str, Timeframe], Aged]
-    gaps: Sequence[tuple[str, Timeframe, int, str]]
+    ages: Sequence[tuple[str, Freshness, int | None]]
+    gaps: Sequence[tuple[str, Timeframe, int]]
     scripts: Sequence[ScriptFacts]
 
 
@@ -150,12 +151,14 @@ def _of_script(script: ScriptFacts, limits: Thresholds) -> Iterator[Reason]:
 def _of_ages(facts: Facts, limits: Thresholds) -> Iterator[Reason]:
     old: dict[Level, dict[str, timedelta]] = {Level.CRITICAL: {}, Level.WARNING: {}}
     missing: set[str] = set()
-    for (symbol, _), aged in facts.ages.items():
-        if aged.freshness is Freshness.MISSING:
+    warning_ms = limits.age_warning // timedelta(milliseconds=1)
+    for symbol, freshness, age_ms in facts.ages:
+        if freshness is Freshness.MISSING:
             missing.add(symbol)
-        elif aged.age is not None and aged.age >= limits.age_warning:
-            level = Level.CRITICAL if aged.age >= limits.age_critical else Level.WARNING
-            old[level][symbol] = max(aged.age, old[level].get(symbol, aged.age))
+        elif age_ms is not None and age_ms >= warning_ms:
+            age = timedelta(milliseconds=age_ms)
+            level = Level.CRITICAL if age >= limits.age_critical else Level.WARNING
+            old[level][symbol] = max(age, old[level].get(symbol, age))
     old[Level.WARNING] = {s: age for s, age in old[Level.WARNING].items() if s not in old[Level.CRITICAL]}
     for level, symbols in old.items():
         if symbols:
@@ -181,7 +184,7 @@ def _of_gaps(facts: Facts, limits: Thresholds) -> Iterator[Reason]:
         (Level.WARNING, limits.gap_warning, limits.gap_critical),
     ):
         longest: dict[str, int] = {}
-        for symbol, timeframe, units, _ in facts.gaps:
+        for symbol, timeframe, units in facts.gaps:
             days = units * 7 if timeframe is Timeframe.W1 else units
             if days > over and (up_to is None or days <= up_to):
                 longest[symbol] = max(days, longest.get(symbol, 0))

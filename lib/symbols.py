@@ -24,6 +24,11 @@ class AssetClass(StrEnum):
     ETF = "etf"
     CRYPTO = "crypto"
 
+    @property
+    def calendar(self) -> str:
+        """``XNYS`` for stocks and ETFs, ``24/7`` for coins."""
+        return ALWAYS_OPEN if self is AssetClass.CRYPTO else NYSE
+
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
@@ -49,8 +54,8 @@ class Instrument:
 
     @property
     def calendar(self) -> str:
-        """``XNYS`` for stocks and ETFs, ``24/7`` for coins."""
-        return ALWAYS_OPEN if self.asset_class is AssetClass.CRYPTO else NYSE
+        """Of its asset class."""
+        return self.asset_class.calendar
 
     @property
     def zone(self) -> str:

@@ -4,21 +4,24 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from lib.audit import rfc3339
+from lib.clock import from_ms
 from lib.commands.backfill import Job, execute
 from lib.commands.matrix import show_matrix
 from lib.commands.options import DEFAULT_DAYS
 from lib.commands.status_reading import Place, Reading, hours, minute, reading, watched
 from lib.commands.tables import fitted_table, result_console
 from lib.freshness import Freshness, worst
+from lib.gaps import Matrix
 from lib.jobs.run import Pacing, Request
-from lib.jobs.status import SeriesState, calendars_needed, matrix_of, plans_in_use, read_series
+from lib.jobs.status import SeriesState, matrix_of, stored_series
 from lib.timeframe import Timeframe
 from lib.wiring import VendorTerms
 
@@ -49,8 +52,9 @@ async def show_freshness(wanted: Wanted, limit: int, place: Place, every_seconds
 
         async def show() -> int:
             series = await _read(wanted, opened)
-            place.output.result({"series": [_document(one) for one in series], "counts": _counts(series)})
-            if not place.output.as_json:
+            if place.output.as_json:
+                place.output.result(freshness_document(series))
+            else:
                 print_freshness(result_console(), series, limit)
             return 0
 
@@ -65,23 +69,9 @@ async def show_stored_matrix(
 
         async def show() -> int:
             matrix = matrix_of(await _read(wanted, opened))
-            place.output.result(
-                {
-                    "matrix": {
-                        symbol: {
-                            str(tf): {
-                                "symbol": str(cell.sign),
-                                "expected_sessions": cell.expected,
-                                "complete": cell.complete,
-                                "percent": cell.percent,
-                            }
-                            for tf, cell in cells.items()
-                        }
-                        for symbol, cells in matrix.items()
-                    }
-                }
-            )
-            if not place.output.as_json:
+            if place.output.as_json:
+                place.output.result(matrix_document(matrix))
+            else:
                 show_matrix(result_console(), matrix, worst_first=worst_first)
             return 0
 
@@ -89,28 +79,25 @@ async def show_stored_matrix(
 
 
 async def _read(wanted: Wanted, opened: Reading) -> list[SeriesState]:
-    plans = await plans_in_use(opened.records, wanted.plan)
-    sessions = await calendars_needed(opened.database, opened.clock)
-    now = opened.clock.now()
-    return await read_series(opened.records, sessions, now, plans, wanted.symbols, wanted.timeframes)
+    return await stored_series(opened.database, opened.clock, wanted.plan, wanted.symbols, wanted.timeframes)
 
 
 async def fill(wanted: Wanted, terms: VendorTerms, place: Place, arguments: Mapping[str, Any]) -> int:
     """Backfill every series of which a bar that is due lacks, by the job of the master; its exit status."""
     async with reading(place) as opened:
-        series = [one for one in await _read(wanted, opened) if one.aged.freshness in LACKING]
+        series = [one for one in await _read(wanted, opened) if one.freshness in LACKING]
         today = opened.clock.now().date()
     if not series:
         place.output.console().print("nothing that is due lacks")
         place.output.result({"status": "complete", "filled": []})
         return 0
     since = today - timedelta(days=DEFAULT_DAYS - 1)
-    reached = [one.aged.reached.date() if one.aged.reached else since for one in series]
+    reached = [from_ms(ms).date() if (ms := one.reached_ms) else since for one in series]
     # A day earlier: dates are those of the markets, and a bar that was there is not asked for again.
     start = min(min(reached) - timedelta(days=1), today)
     job = Job(
         script="backfill_status freshness",
-        symbols=sorted({one.instrument.symbol for one in series}),
+        symbols=sorted({one.symbol for one in series}),
         request=Request(wanted.timeframes, None, start, None),
         pacing=Pacing(),
         terms=terms,
@@ -125,29 +112,55 @@ async def fill(wanted: Wanted, terms: VendorTerms, place: Place, arguments: Mapp
     return await execute(job, place.output)
 
 
-def _document(one: SeriesState) -> dict[str, Any]:
-    def instant(moment: datetime | None) -> str | None:
-        return rfc3339(moment) if moment else None
-
-    age = one.aged.age
+def freshness_document(series: Sequence[SeriesState]) -> dict[str, Any]:
+    """The freshness for --json."""
+    instant = cache(_instant)  # most series have theirs in common with others
     return {
-        "symbol": one.instrument.symbol,
-        "timeframe": str(one.timeframe),
-        "freshness": str(one.aged.freshness),
-        "age_hours": None if age is None else round(age.total_seconds() / 3600, 2),
-        "first": instant(one.first),
-        "last": instant(one.last),
-        "reached": instant(one.aged.reached),
-        "bars": one.bars,
-        "gaps": one.gaps,
-        "attempted_at": instant(one.attempted_at),
-        "failures": one.failures,
-        "error": one.error,
+        "series": [
+            {
+                "symbol": one.symbol,
+                "timeframe": one.timeframe,
+                "freshness": one.freshness,
+                "age_hours": None if one.age_ms is None else round(one.age_ms / 3_600_000, 2),
+                "first": instant(one.first_ms),
+                "last": instant(one.last_ms),
+                "reached": instant(one.reached_ms),
+                "bars": one.bars,
+                "gaps": one.gaps,
+                "attempted_at": instant(one.attempted_ms),
+                "failures": one.failures,
+                "error": one.error,
+            }
+            for one in series
+        ],
+        "counts": _counts(series),
+    }
+
+
+def _instant(t_ms: int | None) -> str | None:
+    return rfc3339(from_ms(t_ms)) if t_ms else None
+
+
+def matrix_document(matrix: Matrix) -> dict[str, Any]:
+    """The matrix for --json."""
+    return {
+        "matrix": {
+            symbol: {
+                str(timeframe): {
+                    "symbol": str(cell.sign),
+                    "expected_sessions": cell.expected,
+                    "complete": cell.complete,
+                    "percent": cell.percent,
+                }
+                for timeframe, cell in cells.items()
+            }
+            for symbol, cells in matrix.items()
+        }
     }
 
 
 def _counts(series: Sequence[SeriesState]) -> dict[str, int]:
-    found = Counter(one.aged.freshness for one in series)
+    found = Counter(one.freshness for one in series)
     return {str(word): found[word] for word in Freshness if found[word]}
 
 
@@ -158,7 +171,7 @@ def print_freshness(console: Console, series: Sequence[SeriesState], limit: int)
         return
     symbols: dict[str, list[SeriesState]] = {}
     for one in series:
-        symbols.setdefault(one.instrument.symbol, []).append(one)
+        symbols.setdefault(one.symbol, []).append(one)
     ordered = sorted(symbols.items(), key=_worst_first)
     timeframes = [tf for tf in Timeframe if any(one.timeframe is tf for one in series)]
     columns = ["symbol", *map(str, timeframes), "behind", "newest (UTC)"]
@@ -169,7 +182,7 @@ def print_freshness(console: Console, series: Sequence[SeriesState], limit: int)
     for line in failure_lines(series)[:MANY_REASONS]:
         console.print(line, soft_wrap=True)
     console.print(", ".join(f"{count} {word}" for word, count in _counts(series).items()))
-    lacking = [s for s, some in ordered if any(one.aged.freshness in LACKING for one in some)]
+    lacking = [s for s, some in ordered if any(one.freshness in LACKING for one in some)]
     if lacking:
         only = ["--symbols", ",".join(sorted(lacking))] if len(lacking) <= MANY_REASONS else []
         command = shlex.join(["python", "scripts/backfill_status.py", "freshness", *only, "--fill"])
@@ -179,18 +192,18 @@ def print_freshness(console: Console, series: Sequence[SeriesState], limit: int)
 def _worst_first(item: tuple[str, list[SeriesState]]) -> tuple[Any, ...]:
     symbol, some = item
     order = [Freshness.MISSING, Freshness.OLDER, Freshness.STALE, Freshness.AGING]
-    word = worst([one.aged.freshness for one in some])
-    oldest = max((one.aged.age for one in some if one.aged.age is not None), default=timedelta(0))
+    word = worst([one.freshness for one in some])
+    oldest = max((one.age for one in some if one.age is not None), default=timedelta(0))
     return order.index(word) if word in order else len(order), -oldest, symbol
 
 
 def _cells(symbol: str, some: Sequence[SeriesState]) -> dict[str, str]:
     cells = {"symbol": escape(symbol)}
     for one in some:
-        word = one.aged.freshness
+        word = one.freshness
         text = SHORT.get(word, str(word))
-        cells[str(one.timeframe)] = f"[{STYLE[word]}]{text}[/]" if word in STYLE else text
-    ages = [one.aged.age for one in some if one.aged.age is not None]
+        cells[one.timeframe] = f"[{STYLE[word]}]{text}[/]" if word in STYLE else text
+    ages = [one.age for one in some if one.age is not None]
     newest = [one.last for one in some if one.last is not None]
     cells["behind"] = hours(max(ages)) if ages else ""
     cells["newest (UTC)"] = minute(max(newest)) if newest else ""
@@ -202,9 +215,9 @@ def failure_lines(series: Sequence[SeriesState]) -> list[str]:
     reasons: dict[tuple[str, str], list[SeriesState]] = {}
     for one in series:
         if one.error:
-            reasons.setdefault((one.instrument.symbol, one.error), []).append(one)
+            reasons.setdefault((one.symbol, one.error), []).append(one)
     return [
-        f"[bold]{escape(symbol)}[/] {','.join(str(one.timeframe) for one in some)}: failed "
+        f"[bold]{escape(symbol)}[/] {','.join(one.timeframe for one in some)}: failed "
         f"{max(one.failures for one in some)}× in a row: {escape(error)}"
         for (symbol, error), some in reasons.items()
     ]

@@ -1,6 +1,7 @@
 """``backfill_status.py health``: one word for the monitor, the reasons for the person."""
 
 from datetime import timedelta
+from typing import Any
 
 from rich.markup import escape
 
@@ -11,7 +12,7 @@ from lib.commands.tables import result_console
 from lib.errors import BackfillError
 from lib.health import Health, Level, Reason, Thresholds, judge
 from lib.jobs.record import FETCHING
-from lib.jobs.status import calendars_needed, plans_in_use, read_facts, read_series
+from lib.jobs.status import read_facts, stored_series
 
 STYLE = {Level.OK: "green", Level.WARNING: "yellow", Level.CRITICAL: "bold red", Level.UNKNOWN: "magenta"}
 
@@ -23,10 +24,9 @@ async def show_health(plan: str | None, place: Place, every_seconds: int | None)
             limits = thresholds_of(alerting_of(opened.settings).rules)
 
             async def show() -> int:
-                plans = await plans_in_use(opened.records, plan)
-                sessions, now = await calendars_needed(opened.database, opened.clock), opened.clock.now()
-                series = await read_series(opened.records, sessions, now, plans)
-                return _print(judge(await read_facts(opened.records, series, now), limits), place)
+                series = await stored_series(opened.database, opened.clock, plan)
+                facts = await read_facts(opened.records, series, opened.clock.now())
+                return _print(judge(facts, limits), place)
 
             return await watched(show, every_seconds, opened.clock)
     except BackfillError as error:
@@ -62,22 +62,25 @@ def thresholds_of(rules: Rules) -> Thresholds:
     )
 
 
+def document(health: Health) -> dict[str, Any]:
+    """The health for --json."""
+    return {
+        "status": health.level.name.lower(),
+        "exit_status": int(health.level),
+        "reasons": [
+            {
+                "level": reason.level.name.lower(),
+                "condition": reason.condition,
+                "text": reason.text,
+                "hint": reason.hint or None,
+            }
+            for reason in health.reasons
+        ],
+    }
+
+
 def _print(health: Health, place: Place) -> int:
-    place.output.result(
-        {
-            "status": health.level.name.lower(),
-            "exit_status": int(health.level),
-            "reasons": [
-                {
-                    "level": reason.level.name.lower(),
-                    "condition": reason.condition,
-                    "text": reason.text,
-                    "hint": reason.hint or None,
-                }
-                for reason in health.reasons
-            ],
-        }
-    )
+    place.output.result(document(health))
     if not place.output.as_json:
         console = result_console()
         word, _, told = health.line.partition(":")

@@ -53,10 +53,7 @@ async def watch(database: Database, rules: Rules, channels: Sequence[Channel], c
 
 async def _situation(store: AlertStore, series: Sequence[SeriesState], clock: Clock) -> Situation:
     now = clock.now()
-    seen = [
-        SeriesSeen(s.instrument.symbol, s.timeframe, s.aged.age, s.aged.freshness is Freshness.MISSING)
-        for s in series
-    ]
+    seen = [SeriesSeen(s.symbol, s.timeframe, s.age, s.freshness is Freshness.MISSING) for s in series]
     return Situation(now, await store.gaps(), await store.runs(now), seen)
 
 

@@ -16,12 +16,12 @@ async def read_metrics(database: Database, clock: Clock) -> str:
 
 def _figures(one: SeriesState) -> SeriesFigures:
     return SeriesFigures(
-        one.instrument.symbol,
+        one.symbol,
         one.timeframe,
         one.bars,
         one.last,
         one.gaps,
         one.gap_days,
-        one.aged.age,
-        str(one.aged.freshness),
+        one.age,
+        str(one.freshness),
     )

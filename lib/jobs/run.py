@@ -27,7 +27,7 @@ from lib.jobs.grouped import Stored, fetch_grouped
 from lib.jobs.ohlcv import Progress, Wanted, backfill_symbol
 from lib.jobs.plan import RunPlan, plan_and_fact, plan_run
 from lib.jobs.record import run_end
-from lib.jobs.status import SeriesState, freshness_rows, read_series
+from lib.jobs.status import SeriesState, freshness_rows, states
 from lib.jobs.symbols import resolve
 from lib.outcome import RunStatus, SeriesOutcome, SymbolOutcome, exit_status, run_status
 from lib.plan import DateRange, last_days
@@ -258,14 +258,8 @@ async def _conclude(toolkit: Toolkit, report: Report) -> Audit:
         return report.audit(toolkit)
     try:
         names = [outcome.symbol for outcome in report.outcomes]
-        report.ages = await read_series(
-            toolkit.store.records,
-            toolkit.sessions,
-            toolkit.now(),
-            toolkit.plans,
-            names,
-            report.request.timeframes,
-        )
+        columns = await toolkit.store.records.series(names, report.request.timeframes)
+        report.ages = states(columns, toolkit.sessions, toolkit.now(), toolkit.plans)
         audit = report.audit(toolkit)
         await toolkit.store.finish_run(report.run_id, run_end(report, audit), fetching=True)
     except DatabaseError as error:

@@ -1,13 +1,16 @@
 """How far the stored series are, as of now: what the records say, put against the calendar. Sends nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import repeat
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
 
 from lib.audit import Age, age_row, by_series
-from lib.clock import Clock
-from lib.freshness import Aged, DueClock, Freshness, Held
+from lib.clock import Clock, from_ms, to_ms
+from lib.freshness import DueClock, Freshness
 from lib.gaps import Cell, Matrix, Sign
 from lib.health import Facts, ScriptFacts
 from lib.jobs.record import FETCHING
@@ -15,7 +18,7 @@ from lib.outcome import SymbolOutcome
 from lib.sessions import Plans, SessionTable, parse_plans
 from lib.store.database import Database
 from lib.store.records import Records
-from lib.symbols import Instrument
+from lib.store.series_status import SeriesColumns
 from lib.timeframe import Timeframe
 from lib.wiring import calendars
 
@@ -29,38 +32,46 @@ _SIGNS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesState:
+class SeriesState(NamedTuple):
     """One series: how old it is, what is stored of it, its open gaps, and how the last attempt went.
 
-    *bars*: by the audited counts, without those found to be gone. *gap_days*: sessions (weeks for 1w) in its
-    *gaps*. *error*: why the last attempt failed; None: it did not. *failures*: attempts that failed in a row.
+    What ``Ages`` and ``SeriesColumns`` say of it; instants in ms since 1970-01-01 UTC, 0: none.
     """
 
-    instrument: Instrument
+    symbol: str
     timeframe: Timeframe
-    aged: Aged
+    freshness: Freshness
+    age_ms: int | None
+    reached_ms: int | None
+    expected: int
+    lacking: int
     bars: int
-    first: datetime | None
-    last: datetime | None
+    first_ms: int
+    last_ms: int
     gaps: int
     gap_days: int
-    longest_gap: int
-    attempted_at: datetime | None
+    attempted_ms: int
     failures: int
     error: str | None
 
     @property
+    def age(self) -> timedelta | None:
+        """In market time; None without a bar."""
+        return None if self.age_ms is None else timedelta(milliseconds=self.age_ms)
+
+    @property
+    def last(self) -> datetime | None:
+        """When its newest bar begins."""
+        return from_ms(self.last_ms) if self.last_ms else None
+
+    @property
     def cell(self) -> Cell:
         """Its cell of the matrix: of the units since its first bar, those that are neither a gap nor lacking."""
-        if self.last is None:
-            return Cell(_SIGNS[self.aged.freshness])
+        if not self.last_ms:
+            return Cell(_SIGNS[self.freshness])
         # A gap at the end that a scan has noted lacks too: it is counted once.
-        missing = max(self.gap_days, self.aged.lacking)
-        complete = max(self.aged.expected - missing, 0)
-        if complete == self.aged.expected:
-            return Cell(Sign.COMPLETE, self.aged.expected, complete)
-        return Cell(Sign.PARTIAL, self.aged.expected, complete)
+        complete = max(self.expected - max(self.gap_days, self.lacking), 0)
+        return Cell(Sign.COMPLETE if complete == self.expected else Sign.PARTIAL, self.expected, complete)
 
 
 async def plans_in_use(records: Records, named: str | None) -> Plans:
@@ -69,90 +80,65 @@ async def plans_in_use(records: Records, named: str | None) -> Plans:
     return parse_plans(plan) if plan else Plans()
 
 
-async def calendars_needed(database: Database, clock: Clock) -> dict[str, SessionTable]:
-    """The trading calendars since the week of the oldest bar: what freshness is reckoned by."""
-    first = await Records(database).first_date()
-    return await calendars(database, clock, first and first - MARGIN)
-
-
-async def stored_series(database: Database, clock: Clock) -> list[SeriesState]:
-    """The state now of each series of the active symbols, by the plans of the last run that fetched.
-
-    Raises HorizonExceeded, DatabaseError.
-    """
-    records = Records(database)
-    plans = await plans_in_use(records, None)
-    sessions = await calendars_needed(database, clock)
-    return await read_series(records, sessions, clock.now(), plans)
-
-
-async def read_series(
-    records: Records,
-    sessions: Mapping[str, SessionTable],
-    now: datetime,
-    plans: Plans,
+async def stored_series(
+    database: Database,
+    clock: Clock,
+    plan: str | None = None,
     names: Sequence[str] | None = None,
     timeframes: Sequence[Timeframe] | None = None,
 ) -> list[SeriesState]:
-    """The state of each series at *now*, by symbol and timeframe; None: every active symbol, its timeframes.
+    """The state now of each series, by symbol and timeframe; None: every active symbol, its timeframes.
+
+    *plan*: None for that of the last run that fetched. Raises UsageError, HorizonExceeded, DatabaseError.
+    """
+    records, now = Records(database), clock.now()
+    plans = await plans_in_use(records, plan)
+    columns = await records.series(names, timeframes)
+    firsts = np.concatenate([[to_ms(now)], *(some.held.first_ms for some in columns)])
+    oldest = from_ms(int(firsts[firsts > 0].min())).date()
+    return states(columns, await calendars(database, clock, oldest - MARGIN), now, plans)
+
+
+def states(
+    columns: Sequence[SeriesColumns], sessions: Mapping[str, SessionTable], now: datetime, plans: Plans
+) -> list[SeriesState]:
+    """The state of each series at *now*, by symbol and timeframe; *columns* are by timeframe.
 
     Raises HorizonExceeded if *now* lies outside the trading calendar.
     """
-    instruments = {i.symbol: i for i in await records.instruments(names)}
-    rows = [row for row in await records.series(names, timeframes) if row["symbol"] in instruments]
-    groups: dict[tuple[str, str, Timeframe], list[int]] = {}
-    for i, row in enumerate(rows):
-        one = instruments[row["symbol"]]
-        groups.setdefault((one.calendar, one.asset_class, Timeframe(row["timeframe"])), []).append(i)
-    ages: dict[int, Aged] = {}
-    for (calendar, _, timeframe), members in groups.items():
-        delay = plans.terms(instruments[rows[members[0]]["symbol"]].asset_class).delay
-        clock = DueClock(sessions[calendar], timeframe, now, delay)
-        held = [_held(rows[i], instruments[rows[i]["symbol"]]) for i in members]
-        ages.update(zip(members, clock.aged(held), strict=True))
-    return [_state(row, instruments[row["symbol"]], ages[i]) for i, row in enumerate(rows)]
-
-
-def _held(row: Mapping[str, Any], instrument: Instrument) -> Held:
-    return Held(
-        row["last_ts"],
-        row["first_ts"],
-        row["answered_until"],
-        row["refused_until"],
-        row["empty_until"] is not None,
-        instrument.listed_from,
-        instrument.listed_until,
-    )
-
-
-def _state(row: Mapping[str, Any], instrument: Instrument, aged: Aged) -> SeriesState:
-    return SeriesState(
-        instrument,
-        Timeframe(row["timeframe"]),
-        aged,
-        row["n_bars"],
-        row["first_ts"],
-        row["last_ts"],
-        row["gaps"],
-        row["gap_days"],
-        row["longest_gap"],
-        row["attempted_at"],
-        row["failures"],
-        row["error"],
-    )
+    found: list[SeriesState] = []
+    for some in columns:
+        delay = plans.terms(some.asset_class).delay
+        clock = DueClock(sessions[some.asset_class.calendar], some.timeframe, now, delay)
+        ages = clock.ages(some.held)
+        stored = (some.bars, some.held.first_ms, some.held.last_ms, some.gaps, some.gap_days)
+        attempts = (some.attempted_ms, some.failures)
+        found += map(
+            SeriesState,
+            some.symbols,
+            repeat(some.timeframe),
+            ages.freshness,
+            ages.age_ms,
+            ages.reached_ms,
+            ages.expected,
+            ages.lacking,
+            *(column.tolist() for column in (*stored, *attempts)),
+            some.errors,
+        )
+    return sorted(found, key=itemgetter(0))  # of one symbol they keep the order of the timeframes
 
 
 def matrix_of(series: Sequence[SeriesState]) -> Matrix:
     """The cells of all series, by symbol and timeframe."""
     matrix: Matrix = {}
     for one in series:
-        matrix.setdefault(one.instrument.symbol, {})[one.timeframe] = one.cell
+        matrix.setdefault(one.symbol, {})[one.timeframe] = one.cell
     return matrix
 
 
 async def read_facts(records: Records, series: Sequence[SeriesState], now: datetime) -> Facts:
     """What the health of the database is judged by."""
-    gaps = await records.open_gaps()
+    gaps = await records.watched_gaps()
     scripts = [
         ScriptFacts(
             script=row["script"],
@@ -169,8 +155,8 @@ async def read_facts(records: Records, series: Sequence[SeriesState], now: datet
     ]
     return Facts(
         now=now,
-        ages={(one.instrument.symbol, one.timeframe): one.aged for one in series},
-        gaps=[(row["symbol"], Timeframe(row["timeframe"]), row["days"], row["state"]) for row in gaps],
+        ages=[(one.symbol, one.freshness, one.age_ms) for one in series],
+        gaps=[(gap.symbol, gap.timeframe, gap.days) for gap in gaps],
         scripts=scripts,
     )
 
@@ -182,11 +168,11 @@ def freshness_rows(
     errors = {(o.symbol, s.timeframe): s.error or s.refusals for o in outcomes for s in o.series}
     return by_series(
         {
-            (one.instrument.symbol, str(one.timeframe)): age_row(
-                str(one.aged.freshness),
-                one.aged.age,
+            (one.symbol, str(one.timeframe)): age_row(
+                str(one.freshness),
+                one.age,
                 one.last,
-                errors.get((one.instrument.symbol, one.timeframe), one.error),
+                errors.get((one.symbol, one.timeframe), one.error),
             )
             for one in ages
         }

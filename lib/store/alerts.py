@@ -10,7 +10,7 @@ import asyncpg
 from lib import sql
 from lib.alerts import Alert, Condition, GapSeen, Rule, RunSeen, Severity, Told
 from lib.store.database import Database
-from lib.timeframe import Timeframe
+from lib.store.gaps import watched_gaps
 
 LOOK_BACK = timedelta(days=40)  # more than the longest row of failed days that anybody would wait for
 
@@ -35,8 +35,7 @@ class AlertStore:
 
     async def gaps(self) -> list[GapSeen]:
         """The open gaps of the active symbols."""
-        rows = await self._connection.fetch(sql.load("read_watched_gaps"))
-        return [GapSeen(row[0], Timeframe(row[1]), *row[2:]) for row in map(tuple, rows)]
+        return await watched_gaps(self._connection)
 
     async def runs(self, now: datetime) -> list[RunSeen]:
         """The runs of the last weeks, the newest first."""

@@ -74,23 +74,16 @@ async def copy_bars(connection: asyncpg.Connection, query: str, *arguments: obje
 
 
 def bars_of_arrays(arrays: asyncpg.Record) -> Bars:
-    """Bars of columns that array_send made, named as those of read_bars; all null: no bars.
-
-    Each is a head of 20 bytes (dimensions, NULLs, type, length, first index), then length and value by turns.
-    """
+    """Bars of columns that array_send made, named as those of read_bars; all null: no bars."""
     if arrays["timestamp"] is None:
         return Bars.empty()
-    columns = {
-        field.name: np.frombuffer(arrays[field.name], [("length", ">i4"), ("value", field.wire)], offset=20)
-        for field in _READ
-    }
-    return _bars({name: column["value"] for name, column in columns.items()})
+    return _bars({field.name: binary.of_array(arrays[field.name], field.wire) for field in _READ})
 
 
 def _bars(rows: Mapping[str, npt.NDArray[Any]] | npt.NDArray[Any]) -> Bars:
     """The bars of columns as they stand on the wire."""
     return Bars(
-        t=rows["timestamp"].astype(np.int64) // 1000 + binary.EPOCH_MS,
+        t=binary.instants_ms(rows["timestamp"]),
         trades=rows["trades"].astype(np.int64),
         **{name: rows[name].astype(np.float64) for name in _NUMBERS},
     )

@@ -121,3 +121,16 @@ def decode(fields: Sequence[Field], data: bytes) -> npt.NDArray[Any]:
     if body < 0 or body % row_type.itemsize or not data.endswith(TRAILER):
         raise ValueError("the COPY stream does not hold rows of the expected layout")
     return np.frombuffer(data, row_type, body // row_type.itemsize, len(SIGNATURE))
+
+
+def of_array(sent: bytes, wire: str) -> npt.NDArray[Any]:
+    """The values of a one-dimensional array without NULLs, as array_send gives it; *wire*: the type of each.
+
+    A head of 20 bytes (dimensions, NULLs, type, length, first index), then length and value by turns.
+    """
+    return np.frombuffer(sent, [("length", ">i4"), ("value", wire)], offset=20)["value"]
+
+
+def instants_ms(micros: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """timestamptz as it stands on the wire, in ms since 1970-01-01 UTC."""
+    return micros.astype(np.int64) // 1000 + EPOCH_MS

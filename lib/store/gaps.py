@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from lib import sql
+from lib.alerts import GapSeen
 from lib.audit import Gap
 from lib.clock import from_ms
 from lib.errors import HorizonExceeded, SymbolUnknown, UsageError
@@ -253,6 +254,12 @@ async def list_gaps(
         filled_too,
     )
     return [dict(row) for row in rows]
+
+
+async def watched_gaps(connection: asyncpg.Connection) -> list[GapSeen]:
+    """The open gaps of the active symbols in their timeframes."""
+    rows = await connection.fetch(sql.load("read_watched_gaps"))
+    return [GapSeen(row[0], Timeframe(row[1]), *row[2:]) for row in map(tuple, rows)]
 
 
 async def find_gaps_in_timeframe(

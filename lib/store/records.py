@@ -5,9 +5,11 @@ from datetime import date, datetime
 from typing import Any
 
 from lib import sql
+from lib.alerts import GapSeen
 from lib.store import gaps, runs, symbols
 from lib.store.database import Database
 from lib.store.outage import outlasting
+from lib.store.series_status import SeriesColumns, read_series
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 
@@ -57,19 +59,17 @@ class Records:
         async with self._database.connection() as connection:
             return await gaps.list_gaps(connection, symbols, timeframes, dates, filled_too=False)
 
+    async def watched_gaps(self) -> list[GapSeen]:
+        """The open gaps of the active symbols in their timeframes: those that somebody is to be told of."""
+        async with self._database.connection() as connection:
+            return await gaps.watched_gaps(connection)
+
     async def series(
         self, names: Sequence[str] | None, timeframes: Sequence[Timeframe] | None
-    ) -> list[dict[str, Any]]:
-        """How far each series is, by symbol and timeframe; None: every active symbol, each one's timeframes."""
-        wanted = (None if names is None else list(names), None if timeframes is None else list(timeframes))
+    ) -> list[SeriesColumns]:
+        """How far each series is, by timeframe; None: every active symbol, each one's timeframes."""
         async with self._database.connection() as connection:
-            return [dict(row) for row in await connection.fetch(sql.load("read_series_status"), *wanted)]
-
-    async def first_date(self) -> date | None:
-        """The UTC date of the oldest bar of any series; None if there is none."""
-        async with self._database.connection() as connection:
-            found: date | None = await connection.fetchval(sql.load("read_first_date"))
-        return found
+            return await read_series(connection, names, timeframes)
 
     async def instruments(self, names: Sequence[str] | None) -> list[Instrument]:
         """The tracked instruments of these names, active or not; None: every active one."""

@@ -3,18 +3,22 @@
 Reading it costs no look at bars or audited counts, however many there are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
+import numpy as np
 
 from lib import sql
-from lib.bars import Bars
-from lib.clock import from_ms
+from lib.bars import Bars, IntArray
+from lib.clock import from_ms, to_ms
 from lib.coverage import Range
+from lib.freshness import Held
+from lib.store.binary import instants_ms, of_array
+from lib.symbols import AssetClass
 from lib.timeframe import Timeframe
-from lib.zones import local_date, midnight_ms
+from lib.zones import day_number, local_date, midnight_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +77,78 @@ async def note_refused(
 async def restate_series(connection: asyncpg.Connection, symbol: str, timeframe: Timeframe) -> None:
     """Make the row of a series anew, after bars of it went or came by another way than an answer."""
     await connection.execute(sql.load("restate_series"), symbol, timeframe)
+
+
+_NOTE = [
+    ("refused_ms", np.int64),
+    ("empty", np.bool_),
+    *((name, np.int64) for name in ("listed_from", "listed_until", "gaps", "gap_days", "failures")),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesColumns:
+    """How far the series of one asset class and timeframe are; each column has a value for each of *symbols*.
+
+    *bars*: by the audited counts, without those found to be gone. *gap_days*: sessions (weeks for 1w) in its
+    open *gaps*. *attempted_ms*: when a run last ended that was to fetch it, 0: never. *failures*: attempts that
+    failed in a row, up to now; *errors*: why the last one failed, None: it did not.
+    """
+
+    asset_class: AssetClass
+    timeframe: Timeframe
+    symbols: Sequence[str]
+    held: Held
+    bars: IntArray
+    gaps: IntArray
+    gap_days: IntArray
+    attempted_ms: IntArray
+    failures: IntArray
+    errors: Sequence[str | None]
+
+
+async def read_series(
+    connection: asyncpg.Connection, symbols: Sequence[str] | None, timeframes: Sequence[Timeframe] | None
+) -> list[SeriesColumns]:
+    """How far the series of *symbols* are, by timeframe; None: every active one, the timeframes of each."""
+    rows = await connection.fetch(
+        sql.load("read_series_columns"),
+        None if symbols is None else list(symbols),
+        None if timeframes is None else list(timeframes),
+    )
+    return sorted(map(_columns, rows), key=lambda some: list(Timeframe).index(some.timeframe))
+
+
+def _columns(row: asyncpg.Record) -> SeriesColumns:
+    symbols = row["symbols"]
+    notes = np.zeros(len(symbols), _NOTE)
+    errors: list[str | None] = [None] * len(symbols)
+    at = {symbol: i for i, symbol in enumerate(symbols)}
+    for symbol, refused_until, empty, first, last, *numbers, error in row["notes"] or ():
+        listed = (day_number(first) if first else 0, day_number(last) if last else 0)
+        notes[at[symbol]] = (to_ms(refused_until) if refused_until else 0, empty, *listed, *numbers)
+        errors[at[symbol]] = error
+
+    def instants(name: str) -> IntArray:
+        return instants_ms(of_array(row[name], ">i8"))
+
+    return SeriesColumns(
+        AssetClass(row["asset_class"]),
+        Timeframe(row["timeframe"]),
+        symbols,
+        Held(
+            instants("first_ts"),
+            instants("last_ts"),
+            instants("answered_until"),
+            notes["refused_ms"],
+            notes["empty"],
+            notes["listed_from"],
+            notes["listed_until"],
+        ),
+        of_array(row["n_bars"], ">i8").astype(np.int64),
+        notes["gaps"],
+        notes["gap_days"],
+        instants("attempted_at"),
+        notes["failures"],
+        errors,
+    )

@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import version
 
 import asyncpg
@@ -21,6 +22,7 @@ from lib.sessions import (
     always_open_table,
     nyse_table,
 )
+from lib.store.binary import instants_ms, of_array
 from lib.symbols import ALWAYS_OPEN, NYSE
 from lib.zones import day_of, local_days
 
@@ -62,7 +64,7 @@ async def refresh_sessions(connection: asyncpg.Connection, today: date) -> bool:
     They are filled anew, in one transaction, when their horizon comes near or the library's version is
     another than the one that filled them. Two refreshes at once are safe: the second finds it done.
     """
-    library = version("exchange_calendars")
+    library = _library_version()
     if not await _outdated(connection, today, library):
         return False
     tables = await asyncio.to_thread(library_tables, today + AHEAD + _SLACK)
@@ -72,6 +74,11 @@ async def refresh_sessions(connection: asyncpg.Connection, today: date) -> bool:
             for table in tables:
                 await _write_table(connection, table, library)
     return True
+
+
+@cache
+def _library_version() -> str:
+    return version("exchange_calendars")
 
 
 async def _outdated(connection: asyncpg.Connection, today: date, library: str) -> bool:
@@ -125,19 +132,19 @@ async def load_sessions(
     row = await connection.fetchrow(sql.load("read_sessions"), calendar, since)
     if row is None:
         raise HorizonExceeded(f"the calendar {calendar} has no sessions in this database yet")
-    if not row["days"]:
+    if row["days"] is None:
         raise HorizonExceeded(
             f"the calendar {calendar} has lost its sessions",
             hint="DELETE FROM calendars: the next run fills it anew",
         )
-    days, opens, closes, extended_opens, extended_closes = (
-        np.array(row[name], np.int64)
-        for name in ("days", "opens", "closes", "extended_opens", "extended_closes")
+    opens, closes, extended_opens, extended_closes = (
+        instants_ms(of_array(row[name], ">i8"))
+        for name in ("opens", "closes", "extended_opens", "extended_closes")
     )
     table = SessionTable(
         calendar,
         row["zone"],
-        days,
+        of_array(row["days"], ">i8").astype(np.int64),
         opens,
         closes,
         extended_opens,

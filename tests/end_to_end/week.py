@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from lib.freshness import Freshness
 from lib.health import Health, judge
 from lib.jobs.run import Report
-from lib.jobs.status import SeriesState, plans_in_use, read_facts, read_series
+from lib.jobs.status import SeriesState, read_facts, stored_series
 from lib.store.database import Database, open_url
 from lib.store.records import Records
 from lib.vendor.emulator.faults import Fault, FaultKind
-from lib.wiring import calendars
 
 SYMBOLS = ("AAPL", "BTC")
 
@@ -63,15 +62,11 @@ class Week:
 
     async def series(self) -> list[SeriesState]:
         """How far each series is, by the clock."""
-        sessions = await calendars(self.database, self.clock)
-        plans = await plans_in_use(self.records, None)
-        return await read_series(self.records, sessions, self.clock.now(), plans)
+        return await stored_series(self.database, self.clock)
 
     async def freshness(self) -> dict[str, Freshness]:
         """The word of each symbol's minutes."""
-        return {
-            one.instrument.symbol: one.aged.freshness for one in await self.series() if one.timeframe == "1m"
-        }
+        return {one.symbol: one.freshness for one in await self.series() if one.timeframe == "1m"}
 
     async def health(self) -> Health:
         """What it all comes to."""

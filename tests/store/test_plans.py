@@ -163,8 +163,9 @@ async def test_contradictions_are_looked_for_by_the_primary_key(connection):
 
 
 STATUS = {
-    "read_series_status": (None, None),
+    "read_series_columns": (None, None),
     "read_symbol_records": (None,),
+    "read_watched_gaps": (),
     "list_gaps": (None, None, None, None, False),
     "read_run_statistics": (),
     "read_runs": (None, None, False, 20),

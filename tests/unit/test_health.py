@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lib.freshness import Aged, Freshness, grade
+from lib.freshness import Freshness, grade
 from lib.health import Facts, Level, ScriptFacts, Thresholds, judge
 from lib.timeframe import Timeframe
 
@@ -19,15 +19,15 @@ def script(name="master_backfill", status="complete", failures=0, days=0, comple
 
 def aged(hours):
     age = timedelta(hours=hours)
-    return Aged(grade(age), age)
+    return grade(age), age // timedelta(milliseconds=1)
 
 
 FINE = (script(),)
 
 
 def health(scripts=FINE, ages=(), gaps=(), **limits):
-    by_series = {(f"S{i}", Timeframe.M1): one for i, one in enumerate(ages)}
-    return judge(Facts(NOW, by_series, gaps, scripts), Thresholds(**limits))
+    series = [(f"S{i}", *one) for i, one in enumerate(ages)]
+    return judge(Facts(NOW, series, gaps, scripts), Thresholds(**limits))
 
 
 def found(*arguments, **more):
@@ -35,7 +35,7 @@ def found(*arguments, **more):
 
 
 def test_nothing_wrong_is_ok():
-    fine = health(ages=[aged(0), aged(23.9), Aged(Freshness.NOT_ENTITLED), Aged(Freshness.EMPTY)])
+    fine = health(ages=[aged(0), aged(23.9), (Freshness.NOT_ENTITLED, None), (Freshness.EMPTY, None)])
     assert (fine.level, fine.reasons) == (Level.OK, [])
     assert fine.line.startswith("OK: ")
 
@@ -48,7 +48,7 @@ def test_nothing_wrong_is_ok():
     ],
 )
 def test_gaps_by_their_length(days, timeframe, level):
-    gaps = [("AAPL", Timeframe(timeframe), days, "missing")]
+    gaps = [("AAPL", Timeframe(timeframe), days)]
     assert found(gaps=gaps) == [(name, "gap") for name in level]
 
 
@@ -56,8 +56,8 @@ def test_ages_in_market_time():
     assert found(ages=[aged(24)]) == [("WARNING", "age")]
     assert found(ages=[aged(72), aged(30)]) == [("CRITICAL", "age"), ("WARNING", "age")]
     assert found(ages=[aged(30)], age_warning=timedelta(hours=31)) == []
-    assert found(ages=[Aged(Freshness.MISSING)]) == [("WARNING", "missing")]
-    assert found(ages=[Aged(Freshness.MISSING)], missing=None) == []
+    assert found(ages=[(Freshness.MISSING, None)]) == [("WARNING", "missing")]
+    assert found(ages=[(Freshness.MISSING, None)], missing=None) == []
 
 
 def test_failures_are_critical_on_the_third_day_not_at_the_third_run():
@@ -87,6 +87,6 @@ def test_what_is_off_is_not_looked_at():
 
 
 def test_the_line_names_a_few_symbols_and_the_worst_reason_first():
-    gaps = [(f"S{i}", Timeframe.D1, 9, "missing") for i in range(9)]
+    gaps = [(f"S{i}", Timeframe.D1, 9) for i in range(9)]
     line = health([script(status="partial")], gaps=gaps).line
     assert line.startswith("CRITICAL: gaps of up to 9 days in S0, S1, S2, S3 and 5 more; ")
