@@ -238,7 +238,7 @@ def by_series(rows: Mapping[tuple[str, str], Age]) -> dict[str, dict[str, Age]]:
 
 def rfc3339(moment: datetime) -> str:
     """*moment* (aware) in UTC to the second, e.g. ``2025-11-14T15:30:00Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def timing(wall_seconds: float, api_seconds: float, db_seconds: float, compute_seconds: float) -> Timing:

@@ -69,6 +69,8 @@ class SeriesState(NamedTuple):
         """Its cell of the matrix: of the units since its first bar, those that are neither a gap nor lacking."""
         if not self.last_ms:
             return Cell(_SIGNS[self.freshness])
+        if not (self.gap_days or self.lacking):
+            return Cell(Sign.COMPLETE, self.expected, self.expected)
         # A gap at the end that a scan has noted lacks too: it is counted once.
         complete = max(self.expected - max(self.gap_days, self.lacking), 0)
         return Cell(Sign.COMPLETE if complete == self.expected else Sign.PARTIAL, self.expected, complete)
@@ -113,10 +115,9 @@ def states(
         ages = clock.ages(some.held)
         stored = (some.bars, some.held.first_ms, some.held.last_ms, some.gaps, some.gap_days)
         attempts = (some.attempted_ms, some.failures)
-        found += map(
-            SeriesState,
+        rows = zip(
             some.symbols,
-            repeat(some.timeframe),
+            repeat(some.timeframe, len(some.symbols)),
             ages.freshness,
             ages.age_ms,
             ages.reached_ms,
@@ -124,7 +125,9 @@ def states(
             ages.lacking,
             *(column.tolist() for column in (*stored, *attempts)),
             some.errors,
+            strict=True,
         )
+        found += map(SeriesState._make, rows)
     return sorted(found, key=itemgetter(0))  # of one symbol they keep the order of the timeframes
 
 
