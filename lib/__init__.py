@@ -14,6 +14,6 @@ entitlement  what the plan turned out not to include
 health       whether the database can be trusted, and why not
 estimate     what asking costs: requests by kind, pages, bytes
 cover plan rollup adjustment checks gaps verification indicators freshness      pure
-actions coverage sessions retry breaker budget concurrency sql       tiny
+actions coverage sessions retry breaker budget concurrency sql redaction       tiny
 settings outcome bars symbols zones timeframe clock errors   words spoken in several rooms
 """

@@ -85,9 +85,11 @@ def without_password(url: str) -> str:
 
 
 def _passwords(url: str) -> set[str]:
+    """Those in *url*; one that is also a name in it is no secret: the name is shown."""
     parts = urlsplit(url)
     spelled = parts.password or ""
-    return {spelled, unquote(spelled), *parse_qs(parts.query).get("password", [])} - {""}
+    names = {"", parts.username, parts.hostname, parts.path.removeprefix("/")}
+    return {spelled, unquote(spelled), *parse_qs(parts.query).get("password", [])} - names
 
 
 def check_origin(url: str, *, insecure_http: bool) -> None:
@@ -178,8 +180,9 @@ def _header_safe(key: str) -> str:
 def _base_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        # Not repeated: it may be the key, put into the wrong line.
         raise UsageError(
-            f"{without_password(url)!r} is not a base URL",
+            "the vendor's address is not a base URL",
             hint="POLYGON_BASE_URL looks like https://api.massive.com",
         )
     return url.rstrip("/")

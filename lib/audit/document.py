@@ -4,22 +4,18 @@ The keys are a contract with the programs that read it: see BACKFILL_ARCHITECTUR
 unit stand here, beside it, and the documents are tested against them (``key_docs``).
 """
 
-import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import UnionType
 from typing import Annotated, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
-from urllib.parse import quote
 
-from lib.audit.actions import ACTION_SHAPES, CorporateActions
+from lib.audit.actions import CorporateActions
 from lib.estimate import Purpose
 from lib.outcome import RunStatus, SeriesOutcome, SeriesStatus, SymbolOutcome
-from lib.settings import Secret
+from lib.redaction import Redaction
 
 SCHEMA_VERSION = 1
-REDACTED = "***"
 
 
 class Config(TypedDict):
@@ -170,13 +166,6 @@ class Audit(TypedDict):
     summary: Annotated[Summary, "the run in seven numbers"]
 
 
-_SHAPES = (
-    *(Audit, Config, Processed, Gap, Retry, Completeness, Age, Timing, Requests, PlanAndFact, Summary),
-    *ACTION_SHAPES,
-)
-_NAMES = frozenset(name for shape in _SHAPES for name in shape.__annotations__)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
     """What the jobs hand over. *gaps_remaining* None: those found and not filled."""
@@ -196,8 +185,8 @@ class RunFacts:
     freshness: Mapping[str, Mapping[str, Age]] = field(default_factory=dict)
 
 
-def build_audit(facts: RunFacts, now: datetime, key: Secret) -> Audit:
-    """The document of a run, ready for the file and the database: without *key*, and strict JSON."""
+def build_audit(facts: RunFacts, now: datetime, redaction: Redaction) -> Audit:
+    """The document of a run, ready for the file and the database: without secrets, and strict JSON."""
     document: Audit = {
         "schema_version": SCHEMA_VERSION,
         "run_id": facts.run_id,
@@ -215,7 +204,7 @@ def build_audit(facts: RunFacts, now: datetime, key: Secret) -> Audit:
         "plan": None if facts.plan is None else dict(facts.plan),
         "summary": _summary(facts),
     }
-    return cast(Audit, cleaned(document, key))
+    return cast(Audit, redaction.document(document))
 
 
 def age_row(freshness: str, age: timedelta | None, last: datetime | None, error: str | None) -> Age:
@@ -325,32 +314,6 @@ def _summary(facts: RunFacts) -> Summary:
         "gaps_filled": filled,
         "gaps_remaining": found - filled if facts.gaps_remaining is None else facts.gaps_remaining,
     }
-
-
-def cleaned(value: object, key: Secret) -> object:
-    """A copy of a JSON-like *value* without *key* in any text, and null for what is not a finite number."""
-    if isinstance(value, str):
-        return _redacted(value, key)
-    if isinstance(value, Mapping):
-        return {
-            name if name in _NAMES else _redacted(name, key): cleaned(item, key)
-            for name, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [cleaned(item, key) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _redacted(text: str, key: Secret) -> str:
-    if not key:
-        return text
-    plain = key.reveal()
-    # As it stands, as a URL writes it, and as JSON does: a message may quote either.
-    for form in (plain, quote(plain, safe=""), json.dumps(plain)[1:-1]):
-        text = text.replace(form, REDACTED)
-    return text
 
 
 def key_docs(document: object = Audit) -> dict[str, str]:

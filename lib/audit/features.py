@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, TypedDict, cast
 
-from lib.audit.document import SCHEMA_VERSION, cleaned, key_docs, rfc3339
+from lib.audit.document import SCHEMA_VERSION, key_docs, rfc3339
 from lib.clock import from_ms
 from lib.outcome import RunStatus
-from lib.settings import Secret
+from lib.redaction import Redaction
 from lib.timeframe import Timeframe
 
 
@@ -185,7 +185,7 @@ class FeatureFacts:
     verified: int = 0
 
 
-def build_feature_audit(facts: FeatureFacts, now: datetime, key: Secret) -> FeatureAudit:
+def build_feature_audit(facts: FeatureFacts, now: datetime, redaction: Redaction) -> FeatureAudit:
     """The document of a run, ready for the file and the database."""
     document: FeatureAudit = {
         "schema_version": SCHEMA_VERSION,
@@ -198,7 +198,7 @@ def build_feature_audit(facts: FeatureFacts, now: datetime, key: Secret) -> Feat
         "timing": facts.timing,
         "summary": _summary(facts),
     }
-    return cast(FeatureAudit, cleaned(document, key))
+    return cast(FeatureAudit, redaction.document(document))
 
 
 def feature_timing(wall: float, read: float, compute: float, write: float) -> FeatureTiming:

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lib.audit.document import cleaned
 from lib.errors import UsageError
-from lib.settings import Secret
+from lib.redaction import Redaction
 
 _FILE_MODE = 0o644
 
@@ -50,13 +49,13 @@ def _check_replaceable(path: Path, present: os.stat_result, folder: os.stat_resu
         raise UsageError(f"{path} belongs to another user", hint=f"choose another {option}")
 
 
-def write_audit(document: Mapping[str, object], path: Path, key: Secret) -> None:
+def write_audit(document: Mapping[str, object], path: Path, redaction: Redaction) -> None:
     """Put *document* at *path*, whole or not at all; whatever stood there stays until then.
 
-    *key* is taken out once more: the last door is the one that counts.
+    The secrets are taken out once more: the last door is the one that counts.
     Raises UsageError if the file cannot be written there.
     """
-    text = json.dumps(cleaned(document, key), ensure_ascii=False, indent=2, allow_nan=False)
+    text = json.dumps(redaction.document(document), ensure_ascii=False, indent=2, allow_nan=False)
     write_file(path, text + "\n")
 
 

@@ -39,10 +39,11 @@ class ActionJob:
 
 async def execute(job: ActionJob, output: Output) -> int:
     """Run *job* and return its exit status."""
-    async with _vendor(load_settings(database_url=job.database_url, script_folder=ROOT), job) as settings:
+    settings = load_settings(database_url=job.database_url, script_folder=ROOT)
+    set_up_logging(output, settings)
+    async with _vendor(settings, job) as settings:
         if not settings.api_key:
             raise UsageError("no API key is set", hint="set POLYGON_API_KEY (MASSIVE_API_KEY), or try --demo")
-        set_up_logging(output, settings)
         tell_database(settings, output, demo=job.demo)
         after = after_run(job.after, settings)
         report = new_action_report(settings, SystemClock(), full=job.full)

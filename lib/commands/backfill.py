@@ -90,6 +90,7 @@ class Job:
 async def execute(job: Job, output: Output) -> int:
     """Run *job* and return its exit status; whatever it is, the audit is written, except for 2 and 11."""
     settings = load_settings(database_url=job.database_url, script_folder=ROOT)
+    set_up_logging(output, settings)
     if job.audit_path and not job.dry_run:
         check_output_path(job.audit_path)
     if job.html_path and not job.dry_run:
@@ -97,7 +98,6 @@ async def execute(job: Job, output: Output) -> int:
     async with _demo(settings, job) as settings:
         if not settings.api_key and not job.dry_run and job.task is not Task.SCAN:
             raise UsageError("no API key is set", hint="set POLYGON_API_KEY (MASSIVE_API_KEY), or try --demo")
-        set_up_logging(output, settings)
         tell_database(settings, output, demo=job.demo)
         after = after_run(job.after, settings)
         report = new_report(job.script, settings, job.request, job.pacing, SystemClock())
@@ -140,7 +140,7 @@ async def _run(job: Job, report: Report, output: Output) -> int:
         raise report.error or RunInterrupted()
     audit = audit or report.audit(None)
     if job.audit_path:
-        write_audit(audit, job.audit_path, report.settings.api_key)
+        write_audit(audit, job.audit_path, output.redaction)
     if job.html_path:
         write_page(job.html_path, report, audit, sessions, fill_command(job, report))
     return _conclude(report, audit, job, output)

@@ -13,8 +13,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import typer
 
 from lib.commands.options import DatabaseUrl
-from lib.commands.running import Output
+from lib.commands.running import Output, leave_no_core
 from lib.errors import BackfillError
+from lib.redaction import Redaction
 from lib.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -42,7 +43,7 @@ def psql(context: typer.Context, database_url: DatabaseUrl = None, demo: OfDemo 
     """
     from lib.store.binaries import program
 
-    with _errors_told(), _reachable(_settings(database_url, demo=demo)) as (address, _):
+    with _errors_told() as out, _reachable(_settings(out, database_url, demo=demo)) as (address, _):
         status = _run_psql(program("psql"), context.args, address)
     raise typer.Exit(status)
 
@@ -55,7 +56,7 @@ def url(database_url: DatabaseUrl = None, demo: OfDemo = False) -> None:
 
     Exit status: 0, or 10 if the embedded server does not start.
     """
-    with _errors_told(), _reachable(_settings(database_url, demo=demo)) as (_, shown):
+    with _errors_told() as out, _reachable(_settings(out, database_url, demo=demo)) as (_, shown):
         typer.echo(shown)
 
 
@@ -75,12 +76,13 @@ def migrate(database_url: DatabaseUrl = None, demo: OfDemo = False) -> None:
         async with open_database(settings):
             typer.echo(f"the schema of {settings.database_name} is up to date")
 
-    with _errors_told():
-        asyncio.run(apply(_settings(database_url, demo=demo)))
+    with _errors_told() as out:
+        asyncio.run(apply(_settings(out, database_url, demo=demo)))
 
 
-def _settings(database_url: str | None, *, demo: bool) -> Settings:
+def _settings(output: Output, database_url: str | None, *, demo: bool) -> Settings:
     settings = load_settings(database_url=database_url, script_folder=CHECKOUT)
+    output.redaction = Redaction(settings.secrets)
     return replace(settings, home=settings.home / "demo", database_url=None) if demo else settings
 
 
@@ -95,11 +97,13 @@ def _reachable(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def _errors_told() -> Iterator[None]:
+def _errors_told() -> Iterator[Output]:
+    leave_no_core()
+    output = Output()
     try:
-        yield
+        yield output
     except BackfillError as error:
-        Output().error(error)
+        output.error(error)
         raise typer.Exit(error.exit_status) from error
 
 

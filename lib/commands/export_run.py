@@ -27,10 +27,10 @@ class ExportJob:
 
 async def execute(job: ExportJob, output: Output) -> int:
     """Write the file and return the exit status."""
-    check_target(job.path, job.form)
     settings = load_settings(database_url=job.database_url, script_folder=ROOT)
-    settings = of_demo(settings) if job.demo else settings
     set_up_logging(output, settings)
+    settings = of_demo(settings) if job.demo else settings
+    check_target(job.path, job.form)
     tell_database(settings, output, demo=job.demo)
     async with open_database(settings, clock=SystemClock()) as database:
         with file_sink(job.path, job.form, job.request) as sink:

@@ -51,10 +51,10 @@ class FeatureJob:
 async def execute(job: FeatureJob, output: Output) -> int:
     """Run *job* and return its exit status; whatever it is, the audit is written, except for 2."""
     settings = load_settings(database_url=job.database_url, script_folder=ROOT)
+    set_up_logging(output, settings)
     if job.demo:
         settings = replace(settings, home=settings.home / "demo", database_url=None)
     check_output_path(job.audit_path)
-    set_up_logging(output, settings)
     tell_database(settings, output, demo=job.demo)
     after = after_run(job.after, settings)
     report = new_feature_report(settings, job.request, SystemClock())
@@ -80,7 +80,7 @@ async def _run(job: FeatureJob, report: FeatureReport, output: Output) -> int:
     except BackfillError as error:
         report.error = error
     audit = audit or report.audit()
-    write_audit(audit, job.audit_path, report.settings.api_key)
+    write_audit(audit, job.audit_path, output.redaction)
     return _conclude(job, report, audit, output)
 
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from lib.audit import Audit, cleaned, write_file
+from lib.audit import Audit, write_file
 from lib.jobs.gaps import GapReport, Scope
 from lib.jobs.run import Report
 from lib.page import Page, Shown, render
+from lib.redaction import Redaction
 from lib.sessions import SessionTable
 from lib.zones import day_of
 
@@ -28,7 +29,7 @@ def write_page(
         str(report.error) if report.error else None,
         command if gaps.remaining else None,
     )
-    write_file(path, str(cleaned(render(page), report.settings.api_key)), "--output-html")
+    write_file(path, Redaction(report.settings.secrets).text(render(page)), "--output-html")
 
 
 def _shown(scope: Scope, gaps: GapReport, sessions: SessionTable) -> Shown:

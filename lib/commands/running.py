@@ -9,22 +9,23 @@ import errno
 import json
 import logging
 import os
+import resource
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO, cast
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from lib.errors import BackfillError, RunInterrupted, UsageError
-from lib.settings import Secret, Settings
+from lib.redaction import Redaction
+from lib.settings import Settings
 
 logger = logging.getLogger("backfill")
 # What people were told already: for the log file only.
@@ -39,12 +40,16 @@ SIGNAL_STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 @dataclass(slots=True)
 class Output:
-    """Where a command talks: people's text to stderr, one JSON document to stdout if asked for."""
+    """Where a command talks: people's text to stderr, one JSON document to stdout if asked for.
+
+    *redaction* takes out of all of it what the settings keep secret, once they are known (``set_up_logging``).
+    """
 
     as_json: bool = False
     quiet: bool = False
     verbose: bool = False
     log_file: Path | None = None
+    redaction: Redaction = field(default_factory=Redaction)
 
     def console(self, *, always: bool = False) -> Console:
         """The console for people: stderr; plain if it is no terminal, silent with --quiet unless *always*."""
@@ -53,12 +58,12 @@ class Output:
 
     def error(self, error: BackfillError) -> None:
         """Say what failed and what to do; not silenced by --quiet, for cron must hear of it."""
-        _tell("[bold red]error:[/]", str(error), error.hint)
+        self._tell("[bold red]error:[/]", str(error), error.hint)
         told.error("%s", error)
 
     def warning(self, text: str, hint: str = "") -> None:
         """Say what the user may not have meant; not silenced by --quiet either."""
-        _tell("[bold yellow]warning:[/]", text, hint)
+        self._tell("[bold yellow]warning:[/]", text, hint)
         told.warning("%s", text)
 
     def result(self, document: dict[str, Any]) -> None:
@@ -66,40 +71,39 @@ class Output:
         if not self.as_json:
             return
         hint = "--json needs a standard output with room"
-        if sys.stdout is None:
+        stdout = sys.stdout.stream if isinstance(sys.stdout, _Said) else sys.stdout
+        if stdout is None:
             self.as_json = False
             raise UsageError("the standard output is closed", hint=hint)
         try:
-            sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
-            sys.stdout.flush()
+            text = json.dumps(self.redaction.document(document), indent=2, default=self._as_text)
+            stdout.write(text + "\n")
+            stdout.flush()
         except OSError as error:
             # What is left in its buffer must not fail again at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
             if not isinstance(error, BrokenPipeError):  # a reader may leave first; the run is none the worse
                 raise UsageError(f"the result cannot be written: {error.strerror}", hint=hint) from error
 
+    def _as_text(self, value: object) -> str:
+        return self.redaction.text(str(value))
 
-def _tell(label: str, text: str, hint: str) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"{label} {escape(text)}")
-    if hint:
-        console.print(f"[dim]hint:[/]  {escape(hint)}")
+    def _tell(self, label: str, text: str, hint: str) -> None:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"{label} {escape(self.redaction.text(text))}")
+        if hint:
+            console.print(f"[dim]hint:[/]  {escape(self.redaction.text(hint))}")
 
 
 class _Redacting(logging.Formatter):
-    """Formats records, tracebacks included, with every secret blotted out."""
+    """Formats records, tracebacks included, without the secrets."""
 
-    def __init__(self, secrets: Iterable[Secret], line: str) -> None:
+    def __init__(self, redaction: Redaction, line: str) -> None:
         super().__init__(line, "%Y-%m-%dT%H:%M:%S%z")
-        texts = {secret.reveal() for secret in secrets} - {""}
-        forms = texts | {quote(text, safe="") for text in texts}
-        self._forms = sorted(forms, key=len, reverse=True)  # one may be a part of another
+        self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        for form in self._forms:
-            text = text.replace(form, "***")
-        return text
+        return self._redaction.text(super().format(record))
 
 
 class _ToStderr(logging.StreamHandler[TextIO]):
@@ -114,19 +118,23 @@ class _ToStderr(logging.StreamHandler[TextIO]):
 
 
 def set_up_logging(output: Output, settings: Settings) -> None:
-    """Log warnings to stderr (everything with --verbose) and everything to --log-file if given."""
+    """Log warnings to stderr (everything with --verbose) and everything to --log-file if given.
+
+    From now on no secret of *settings* is logged, nor said by *output*.
+    """
+    output.redaction = Redaction(settings.secrets)
     root = logging.getLogger()
     root.setLevel(logging.DEBUG)
     for name in ("asyncio", "aiohttp", "asyncpg", "exchange_calendars"):
         logging.getLogger(name).setLevel(logging.WARNING)
     shown = _ToStderr()
     shown.setLevel(logging.DEBUG if output.verbose else logging.ERROR if output.quiet else logging.WARNING)
-    shown.setFormatter(_Redacting(settings.secrets, LOG_LINE if output.verbose else SHORT_LINE))
+    shown.setFormatter(_Redacting(output.redaction, LOG_LINE if output.verbose else SHORT_LINE))
     shown.addFilter(lambda record: record.name != told.name)
     root.addHandler(shown)
     if output.log_file:
-        kept = _log_file(output.log_file)
-        kept.setFormatter(_Redacting(settings.secrets, LOG_LINE))
+        kept = _log_file(output.log_file, output)
+        kept.setFormatter(_Redacting(output.redaction, LOG_LINE))
         root.addHandler(kept)
 
 
@@ -135,17 +143,17 @@ class _ToFile(logging.FileHandler):
 
     _failed = False
 
+    def __init__(self, path: Path, output: Output) -> None:
+        self._output = output
+        super().__init__(path, encoding="utf-8")
+
     def _open(self) -> TextIOWrapper:
         return open(self.baseFilename, "a", encoding="utf-8", opener=_open_private)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002  the base's signature
         if not self._failed:
             self._failed = True
-            _tell(
-                "[bold yellow]warning:[/]",
-                f"the log {self.baseFilename} is not whole: {sys.exc_info()[1]}",
-                "",
-            )
+            self._output.warning(f"the log {self.baseFilename} is not whole: {sys.exc_info()[1]}")
 
     def close(self) -> None:
         with suppress(OSError):  # what its buffer still holds has been told of
@@ -156,9 +164,9 @@ def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
-def _log_file(path: Path) -> logging.Handler:
+def _log_file(path: Path, output: Output) -> logging.Handler:
     try:
-        return _ToFile(path, encoding="utf-8")
+        return _ToFile(path, output)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise UsageError(
@@ -171,23 +179,36 @@ def _log_file(path: Path) -> logging.Handler:
         ) from error
 
 
-class _Patient:
-    """A stream for people that may be full or closed: what it cannot take is lost, and ends no run."""
+class _Said:
+    """A *stream* for people, which no secret reaches that *output* keeps."""
 
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream or Path(os.devnull).open("w")  # noqa: SIM115  open as long as we are
+    def __init__(self, stream: TextIO, output: Output) -> None:
+        self.stream, self._output = stream, output
+
+    def write(self, text: str) -> int:
+        self.stream.write(self._output.redaction.text(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
+class _Patient(_Said):
+    """It may be full or closed: what it cannot take is lost, and ends no run."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):
-            return self._stream.write(text)
+            super().write(text)
         return len(text)
 
     def flush(self) -> None:
         with suppress(OSError):
-            self._stream.flush()
+            self.stream.flush()
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._stream, name)
+
+def leave_no_core() -> None:
+    """Let no core file be left of this process and of those it starts: the key is in their memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> None:
@@ -195,7 +216,11 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> None:
 
     SIGINT and SIGTERM cancel it, so that it can write its audit; then the status is 130 or 143.
     """
-    sys.stderr = cast(TextIO, _Patient(sys.stderr))
+    leave_no_core()
+    stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115  open as long as we are
+    sys.stderr = cast(TextIO, _Patient(stderr, output))
+    if sys.stdout is not None:
+        sys.stdout = cast(TextIO, _Said(sys.stdout, output))
     try:
         status = asyncio.run(_with_signals(main, output))
     except BackfillError as error:

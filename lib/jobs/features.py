@@ -28,6 +28,7 @@ from lib.jobs.feature_pages import Basis, Phases, SeriesWork
 from lib.jobs.record import run_end
 from lib.outcome import COMPLETE_STATUS, FAILED_STATUS, PARTIAL_STATUS, Busy, RunStatus
 from lib.plan import DateRange, last_days
+from lib.redaction import Redaction
 from lib.sessions import bars_per_year
 from lib.settings import Settings
 from lib.store.bars import Series
@@ -135,7 +136,7 @@ class FeatureReport:
             ),
             verified=self.verified,
         )
-        return build_feature_audit(facts, self.clock.now(), self.settings.api_key)
+        return build_feature_audit(facts, self.clock.now(), Redaction(self.settings.secrets))
 
     def _config(self) -> FeatureConfig:
         dates = self.request.dates(self.started_at, NEW_YORK)

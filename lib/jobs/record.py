@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from lib.audit import cleaned
 from lib.clock import Clock
 from lib.errors import BackfillError
 from lib.outcome import RunStatus
+from lib.redaction import Redaction
 from lib.settings import Settings
 from lib.store.runs import RunEnd
 
@@ -30,6 +30,6 @@ class Ended(Protocol):
 
 def run_end(report: Ended, audit: Mapping[str, Any]) -> RunEnd:
     """The end of a run with its *audit*. Which signal interrupted it is not known here."""
-    error = str(cleaned(str(report.error), report.settings.api_key)) if report.error else None
+    error = Redaction(report.settings.secrets).text(str(report.error)) if report.error else None
     exit_status = None if report.interrupted else report.exit_status
     return RunEnd(report.clock.now(), str(report.status), exit_status, error, audit)

@@ -31,6 +31,7 @@ from lib.jobs.status import SeriesState, freshness_rows, states
 from lib.jobs.symbols import resolve
 from lib.outcome import RunStatus, SeriesOutcome, SymbolOutcome, exit_status, run_status
 from lib.plan import DateRange, last_days
+from lib.redaction import Redaction
 from lib.settings import Settings
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
@@ -148,7 +149,7 @@ class Report:
                 corporate_actions=self.actions.document() if self.actions else None,
             ),
             self.clock.now(),
-            self.settings.api_key,
+            Redaction(self.settings.secrets),
         )
 
     def _config(self) -> Config:

@@ -1,8 +1,8 @@
 """The vendor's own words, made safe to show: one short line without the key."""
 
 import re
-from urllib.parse import quote
 
+from lib.redaction import Redaction
 from lib.settings import Secret
 
 _LONGEST_TEXT = 200
@@ -14,12 +14,11 @@ class Redactor:
     """Cleans texts that may hold *key*."""
 
     def __init__(self, key: Secret) -> None:
-        forms = {key.reveal(), quote(key.reveal(), safe="")} - {""}
-        self._key = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE) if forms else None
+        self._redaction = Redaction([key])
 
     def finds(self, text: str) -> bool:
         """Whether *text*, read from an address, holds the key; a plus reads as a blank there."""
-        return self._key is not None and any(map(self._key.search, (text, text.replace(" ", "+"))))
+        return any(self._redaction.text(form) != form for form in (text, text.replace(" ", "+")))
 
     def clean(self, text: str, longest: int = _LONGEST_TEXT) -> str:
         """*text* on one line, without control characters and the key, cut to *longest* characters.
@@ -27,9 +26,7 @@ class Redactor:
         The key is taken out after the invisible characters, which could hide it, and before the cut,
         which could leave a part of it.
         """
-        line = " ".join(_INVISIBLE.sub("", text).split())
-        if self._key is not None:
-            line = self._key.sub("***", line)
+        line = self._redaction.text(" ".join(_INVISIBLE.sub("", text).split()))
         return line if len(line) <= longest else line[: longest - 1] + "…"
 
 

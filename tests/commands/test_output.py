@@ -144,6 +144,32 @@ async def test_the_key_is_nowhere(master, database_url, tmp_path):
     assert json.loads(texts[0])["status"] == "complete"
 
 
+async def test_what_is_said_and_the_result_keep_the_secrets_too(master):
+    finished = await master("AAPL", "--json", "--output", f"/nowhere/{KEY}/audit.json")
+
+    assert finished.status == 2
+    assert "error: there is no folder /nowhere/*** for audit.json" in finished.stderr
+    assert finished.result["error"] == "there is no folder /nowhere/*** for audit.json"
+    assert finished.result["hint"].startswith("make it (mkdir -p /nowhere/***)")
+
+
+async def test_what_the_database_holds_is_printed_without_the_secrets(command, fetch):
+    """Whoever has written it there."""
+    await fetch("UPDATE tracked_symbols SET vendor_ticker = $1 WHERE symbol = 'KO'", KEY)
+    listing = ("scripts/backfill_status.py", "symbols", "list", "--symbols", "KO")
+    table, document = [await command(*listing, *options) for options in ((), ("--json",))]
+    await fetch("UPDATE tracked_symbols SET vendor_ticker = 'KO' WHERE symbol = 'KO'")
+
+    assert [word for word in table.stdout.splitlines()[1].split() if "*" in word] == ["***"]
+    assert document.result["symbols"][0]["vendor_ticker"] == "***"
+
+
+async def test_a_key_in_the_line_of_the_address_is_not_repeated(command):
+    finished = await command("scripts/backfill_status.py", "health", POLYGON_BASE_URL=KEY)
+
+    assert "is not a base URL" in finished.stderr + finished.stdout
+
+
 async def _on_a_terminal(master, symbols, **settings):
     """What the command writes to stderr if that is a terminal of 80 columns."""
     ours, theirs = pty.openpty()

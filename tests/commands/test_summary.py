@@ -13,7 +13,8 @@ from lib.audit import RunFacts, build_audit, requests, timing
 from lib.bars import RefusedBar
 from lib.commands.summary import psql_command, show_places, show_problems, show_symbols, show_totals
 from lib.outcome import SeriesOutcome, SeriesStatus, SymbolOutcome, exit_status, run_status
-from lib.settings import Secret, Settings
+from lib.redaction import Redaction
+from lib.settings import Settings
 from lib.timeframe import Timeframe
 
 NOW = datetime(2025, 11, 14, 15, 30, tzinfo=UTC)
@@ -34,7 +35,7 @@ def shown(outcomes, show=None, width=80, **rate):
         gaps=None,
         settings=Settings(Path("/home"), database_url="postgresql://me:secret@host/[bars]"),
     )
-    audit = build_audit(_facts(outcomes, status, **rate), NOW, Secret(""))
+    audit = build_audit(_facts(outcomes, status, **rate), NOW, Redaction())
     (show or show_all)(console, report, audit)
     return text.getvalue()
 
