@@ -71,6 +71,25 @@ def test_the_environment_comes_in_by_one_door():
     assert set(reading) == READS_THE_ENVIRONMENT
 
 
+RUNS_WHAT_IT_READS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "yaml"}
+
+
+def test_nothing_that_comes_in_is_run():
+    """Neither by Python nor by a shell."""
+    found = [
+        f"{named(path)}:{node.lineno}"
+        for path in CODE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (
+            isinstance(node, ast.Call) and ast.unparse(node.func) in {"eval", "exec", "os.system", "os.popen"}
+        )
+        or (isinstance(node, ast.keyword) and node.arg == "shell")
+    ]
+
+    assert found == []
+    assert [named(path) for path in CODE if RUNS_WHAT_IT_READS & set(imported(path))] == []
+
+
 def drawn_tree():
     """(depth, name, exit status) of each line of the tree in the docstring of lib/errors.py."""
     line = re.compile(r"^ {4}( *)([+.-] )?([A-Z]\w+) +(\d+)  ", re.MULTILINE)

@@ -9,6 +9,7 @@ from lib.store.database import open_url
 from lib.store.locks import run_lock
 
 AT_ONCE = ("--max-attempts", 1, "--gap-retries", 0, "--max-outage", 0)  # no waits
+MINUTES = "SELECT FROM market_data WHERE timeframe = '1m'"
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"
 
 
@@ -112,6 +113,30 @@ async def test_130_and_143_when_interrupted_with_an_audit_of_how_far_it_came(mas
     assert master.audit["status"] == "interrupted"
     assert master.audit["requests"]["pages"] >= 2, "a page is asked for when the one before has come"
     assert [run["status"] for run in await fetch("SELECT status FROM backfill_runs")] == ["interrupted"]
+
+
+async def test_143_while_the_vendor_is_waited_for(master, fetch):
+    """The vendor stays away, so without the signal it would end with 1; what was fetched before is kept."""
+    master.vendor.change(page_cap=500, latency_seconds=0.2)
+    process = await master.start("BTC,ETH,SOL,XRP,DOGE", "--max-concurrent", "5", "--max-outage", "2")
+    while not await fetch(f"{MINUTES} LIMIT 1"):
+        assert process.returncode is None
+    master.vendor.change(latency_seconds=0, faults=[{"kind": "error_html", "status": 503}])
+    said = []
+    while not said or b"the vendor is down since" not in said[-1]:
+        said.append(await process.stderr.readline())
+        assert said[-1], said
+    kept = len(await fetch(MINUTES))
+    process.terminate()
+    finished = await master.command.end(process)
+
+    assert finished.status == 143, finished.stderr
+    assert "SIGTERM: stopping" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert master.audit["status"] == "interrupted"
+    assert len(await fetch(MINUTES)) >= kept > 0
+    [run] = await fetch("SELECT status FROM backfill_runs")
+    assert run["status"] == "interrupted"
 
 
 async def test_143_before_the_database_answered_still_writes_the_audit(master):

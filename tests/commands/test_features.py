@@ -56,7 +56,7 @@ async def test_0_when_all_is_computed_and_again_when_nothing_is_due(features, fe
     assert re.search(r"AAPL +1h +ok +300 +300 +300 +\d", finished.stderr)
     assert "complete: 2 of 2 symbols done; nothing was due" in again.stderr
     assert features.audit()["summary"]["written"] == 0
-    runs = await fetch("SELECT script, status, audit FROM backfill_runs WHERE script = 'backfill_features'")
+    runs = await fetch("SELECT script, status, audit FROM backfill_runs ORDER BY started_at")
     assert [run["status"] for run in runs] == ["complete", "complete"]
     assert json.loads(runs[1]["audit"]) == features.audit()
 

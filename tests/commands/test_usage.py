@@ -14,7 +14,9 @@ MISTAKES = {
     "a key of two lines": ((), {"POLYGON_API_KEY": "a b"}, "characters no key has"),
     "a database that is not PostgreSQL": ((), {"DATABASE_URL": "mysql://x/y"}, "not a PostgreSQL URL"),
     "an audit into nowhere": (("--output", "nowhere/audit.json"), {}, "there is no folder nowhere"),
+    "a symbol that would be SQL": (("--symbols", "A'; DROP TABLE splits; --"), {}, "is not a symbol"),
     "an audit over a link": (("--output", "link.json"), {}, "symbolic link"),
+    "a page over a link": (("--output-html", "link.json"), {}, "symbolic link"),
     "a log into nowhere": (("--log-file", "nowhere/log"), {}, "the log file nowhere/log cannot be written"),
 }
 
@@ -53,3 +55,12 @@ async def test_with_json_a_mistake_is_a_document_too(command):
         "hint": "symbols look like AAPL, BRK.B, BTC or X:LTCUSD",
         "exit_status": 2,
     }
+
+
+async def test_what_is_typed_is_no_part_of_a_statement(master, command, fetch):
+    assert (await master("AAPL", "--max-requests", "0")).status == 3
+    history = ("scripts/backfill_status.py", "history", "--json", "--script")
+    for typed in ("x' OR '' = '", "x'; DROP TABLE backfill_runs; --", "master_backfill' --"):
+        assert (await command(*history, typed)).result["runs"] == []
+
+    assert len((await command(*history, "master_backfill")).result["runs"]) == 1

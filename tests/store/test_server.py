@@ -160,8 +160,11 @@ def test_it_is_durable_in_utc_and_not_on_the_network(empty_home):
     with embedded_server(empty_home) as url:
         names = ["fsync", "data_checksums", "TimeZone", "jit", "listen_addresses", "server_encoding"]
         shown = [ask(url, f"SHOW {name}") for name in names]
+        folder = Path(parse_qs(urlsplit(url).query)["host"][0])
+        mode = folder.stat().st_mode & 0o777
 
     assert shown == ["on", "on", "UTC", "off", "", "UTF8"]
+    assert mode == 0o700
 
 
 def test_a_second_start_takes_a_second_or_two(home):
