@@ -66,6 +66,12 @@ class FeatureOutcome:
         self.updated += updated
         self.deleted += deleted
 
+    def forget_read(self) -> None:
+        """Begin anew with what was only read and compared."""
+        self.bars = self.computed = 0
+        self.first_ms = self.last_ms = None
+        self.difference = Difference()
+
     @property
     def written(self) -> int:
         """Rows inserted, updated or deleted."""

@@ -238,7 +238,14 @@ class SeriesWork:
         return await self._page(await self._bars(features, span, 1), span[0], known)
 
     async def verify(self) -> None:
-        """Compare the current rows in *wanted* with what the bars give from the first one on."""
+        """Compare the current rows in *wanted* with what the bars give from the first one on.
+
+        After an outage of the database from the beginning: what is compared is one state of it.
+        """
+        await self.store.outlast(self._verify_all)
+
+    async def _verify_all(self) -> None:
+        self.outcome.forget_read()
         async with self.store.reading(self.series, self.clock.now()) as features:
             await self._verify(features)
 

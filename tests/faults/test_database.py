@@ -86,3 +86,47 @@ async def test_a_slow_line_that_is_cut_again_and_again(postgres, vendor, undistu
         assert proxy.broken >= 6
         assert report.exit_status == 0
         assert await bench.tables() == undisturbed
+
+
+MINUTES = """
+    INSERT INTO market_data (symbol, timeframe, timestamp, open, high, low, close, volume, source, fetched_at)
+    SELECT 'KO', '1m', '2020-01-02'::timestamptz + n * interval '1 minute', 10, 11, 9, 10 + n % 2, n, 'test', now()
+    FROM generate_series(0, $1::int - 1) AS n"""
+BLOCKED = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'market_data_v2'::regclass"
+
+
+async def test_features_are_compared_anew_after_a_cut(command, database, through_proxy):
+    proxy, url = through_proxy
+    job = ("backfill_features.py", "--symbols", "KO", "--timeframes", "1m", "--output", "audit.json")
+    async with database.connection() as connection, database.connection() as other:
+        await connection.execute(MINUTES, 600)
+        assert (await command(*job)).status == 0
+        async with connection.transaction():
+            await connection.execute("LOCK market_data_v2")
+            process = await command.start(*job, "--verify", "--json", DATABASE_URL=url)
+            while not await other.fetch(BLOCKED):
+                assert process.returncode is None
+            proxy.cut()
+        finished = await command.end(process)
+
+    assert finished.status == 0, finished.stderr
+    assert "is back after" in finished.stderr
+    summary = finished.result["summary"]
+    assert (summary["verified"], summary["differing"], summary["bars"]) == (1, 0, 600)
+
+
+async def test_an_export_that_is_cut_ends_with_10(command, database, through_proxy):
+    """In mid-page: it cannot go on before what it wrote is read."""
+    proxy, url = through_proxy
+    async with database.connection() as connection:
+        await connection.execute(MINUTES, 120_000)
+    export = ("scripts/export_bars.py", "--symbols", "KO", "--timeframe", "1m", "--format", "csv")
+    process = await command.start(*export, "--output", "-", DATABASE_URL=url)
+    head = await process.stdout.readline()
+    proxy.cut()
+    finished = await command.end(process)
+
+    assert head.startswith(b"symbol,timeframe,timestamp")
+    assert finished.status == 10, finished.stderr
+    assert "error: no connection to the database" in finished.stderr
+    assert 0 < finished.stdout.count("\n") < 120_000
