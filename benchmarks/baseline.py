@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -11,13 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.processes import EmulatorProcess, Finished, emulator_process, run_python
+from benchmarks.processes import EmulatorProcess, Finished, MeasurementFailed, emulator_process, run_python
 from benchmarks.report import Finding, Listing, Note, at_most, shown
 from benchmarks.scratch import scratch
 
 SCHEMA_VERSION = 1
 WINDOW_SECONDS = 60.0
 PARTS = ("api", "db", "compute")
+COMPARED = ("wall_seconds", "limit_seconds", "bars", "bars_per_second", "peak_mb", "cpu_seconds")
 _PACED = 0.9  # a run that takes this share of what the limit allows is held up by the limit
 
 
@@ -35,7 +37,7 @@ async def measure(
     setting: Setting, output: Path | None, compare: Path | None, database_url: str | None = None
 ) -> Sequence[Finding]:
     """One run on an empty database. *output*: where its document is written; *compare*: an earlier one."""
-    earlier = _read(compare) if compare else None
+    earlier = read_result(compare) if compare else None
     async with scratch(database_url) as databases:
         url = await databases.database()
         async with emulator_process(
@@ -47,12 +49,23 @@ async def measure(
     if output:
         _write(document, output)
     findings = _findings(document)
-    return [*findings, _comparison(document, earlier)] if earlier else findings
+    return [*findings, comparison(document, earlier)] if earlier else findings
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = json.loads(path.read_text())
-    return document
+def read_result(path: Path) -> Mapping[str, Any]:
+    """A document written before. Raises MeasurementFailed for a file that holds none."""
+    try:
+        document: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = document["timestamp"], document["config"]
+        figures = [*(document[name] for name in COMPARED), *(document["seconds"][part] for part in PARTS)]
+        if all(math.isfinite(figure) for figure in [*figures, document["requests"]["total"]]):
+            return document
+        why = "a figure is none"
+    except KeyError as error:
+        why = f"it has no {error}"
+    except (OSError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        why = str(error)
+    raise MeasurementFailed(f"{path} is no result of an earlier run: {why}")
 
 
 def _write(document: Mapping[str, Any], path: Path) -> None:
@@ -149,9 +162,8 @@ def _findings(document: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def _comparison(document: Mapping[str, Any], earlier: Mapping[str, Any]) -> Listing:
-    names = ("wall_seconds", "limit_seconds", "bars", "bars_per_second", "peak_mb", "cpu_seconds")
-    pairs = [(name, earlier[name], document[name]) for name in names]
+def comparison(document: Mapping[str, Any], earlier: Mapping[str, Any]) -> Listing:
+    pairs = [(name, earlier[name], document[name]) for name in COMPARED]
     pairs += [(f"{part} seconds", earlier["seconds"][part], document["seconds"][part]) for part in PARTS]
     pairs.append(("requests", earlier["requests"]["total"], document["requests"]["total"]))
     rows = [(name.replace("_", " "), old, new, new / old if old else "-") for name, old, new in pairs]

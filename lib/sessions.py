@@ -118,14 +118,14 @@ def parse_plans(text: str) -> Plans:
         return Plans(stocks, stocks)
     key, _, crypto = rest[0].partition("=")
     if key.strip() != "crypto" or len(rest) > 1:
-        raise UsageError(f"{text!r} names no plans", hint="a plan, or two like starter,crypto=basic")
+        raise UsageError(f"{text[:40]!r} names no plans", hint="a plan, or two like starter,crypto=basic")
     return Plans(stocks, _plan(crypto.strip()))
 
 
 def _plan(name: str) -> Plan:
     if name in set(Plan):
         return Plan(name)
-    raise UsageError(f"{name!r} is not a plan", hint=f"one of {', '.join(Plan)}")
+    raise UsageError(f"{name[:40]!r} is not a plan", hint=f"one of {', '.join(Plan)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from lib.errors import UsageError
 
 DEFAULT_BASE_URL = "https://api.massive.com"
 ROOT_HOME = Path("/var/lib/market-backfill")
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*\.?")
 
 
 class Secret:
@@ -134,7 +136,7 @@ def load_settings(
             values.get("POLYGON_BASE_URL") or values.get("MASSIVE_BASE_URL") or DEFAULT_BASE_URL
         ),
         database_url=_database_url(database_url or values.get("DATABASE_URL")),
-        alert_rules=Path(values["ALERT_RULES"]).expanduser() if values.get("ALERT_RULES") else None,
+        alert_rules=_path(values["ALERT_RULES"], "ALERT_RULES") if values.get("ALERT_RULES") else None,
         alert_webhook=Secret(_webhook(values.get("ALERT_WEBHOOK_URL", ""))),
         smtp_user=values.get("ALERT_SMTP_USER", ""),
         smtp_password=Secret(values.get("ALERT_SMTP_PASSWORD", "")),
@@ -146,16 +148,29 @@ def _dotenv(script_folder: Path | None) -> dict[str, str]:
     from dotenv import dotenv_values
 
     for folder in (Path.cwd(), script_folder):
-        if folder and (folder / ".env").is_file():
-            return {k: v for k, v in dotenv_values(folder / ".env").items() if v}
+        if folder and (file := folder / ".env").is_file():
+            try:
+                return {k: v for k, v in dotenv_values(file).items() if v}
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                raise UsageError(f"{file} cannot be read: {why}") from None
     return {}
 
 
 def _home(values: Mapping[str, str]) -> Path:
     if values.get("BACKFILL_HOME"):
-        return Path(values["BACKFILL_HOME"]).expanduser().resolve()
+        return _path(values["BACKFILL_HOME"], "BACKFILL_HOME").resolve()
     # Root's own folder is private, and PostgreSQL, which must not run as root, could not enter it.
     return ROOT_HOME if os.geteuid() == 0 else Path("~/.local/share/market-backfill").expanduser()
+
+
+def _path(text: str, name: str) -> Path:
+    try:
+        if text.isprintable():
+            return Path(text).expanduser()
+    except RuntimeError:  # of somebody unknown
+        pass
+    raise UsageError(f"{name} {text[:40]!r} is not a path", hint=f"{name} is a plain path, or begins with ~/")
 
 
 def _seconds(text: str) -> float:
@@ -164,7 +179,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise UsageError(f"{text!r} is no number of seconds", hint="BACKFILL_DATABASE_PATIENCE=300")
+        raise UsageError(f"{text[:40]!r} is no number of seconds", hint="BACKFILL_DATABASE_PATIENCE=300")
     return seconds
 
 
@@ -178,20 +193,47 @@ def _header_safe(key: str) -> str:
 
 
 def _base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-        # Not repeated: it may be the key, put into the wrong line.
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        more = parts.query or parts.fragment or "@" in parts.netloc
+        usable = parts.scheme in ("http", "https") and _is_host(parts.hostname or "") and not more
+    except ValueError:
+        usable = False
+    if not usable or not _is_plain(url):
+        # Not repeated: it may be the key, put into the wrong line, or hold it.
         raise UsageError(
             "the vendor's address is not a base URL",
-            hint="POLYGON_BASE_URL looks like https://api.massive.com",
+            hint="POLYGON_BASE_URL looks like https://api.massive.com, without a user or a query",
         )
     return url.rstrip("/")
+
+
+def _is_plain(url: str) -> bool:
+    """Whether it can stand in a request and on a line."""
+    return url.isascii() and url.isprintable() and " " not in url
+
+
+def _is_host(name: str) -> bool:
+    if ":" in name:
+        return _is_address(name)
+    return len(name) <= 253 and _HOST.fullmatch(name) is not None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _webhook(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
-        readable = not url or (parts.scheme in ("http", "https") and bool(parts.hostname))
+        _ = parts.port
+        readable = not url or (parts.scheme in ("http", "https") and _is_host(parts.hostname or ""))
+        readable = readable and _is_plain(url.strip())
     except ValueError:
         readable = False
     if not readable:
@@ -214,6 +256,10 @@ def _database_url(url: str | None) -> str | None:
         raise UsageError(
             "the database URL cannot be read", hint="DATABASE_URL: percent-encode / @ : # % in the password"
         ) from None
+    if not url.isprintable():
+        raise UsageError(
+            "the database URL holds signs no URL has", hint="DATABASE_URL: percent-encode what is no letter"
+        )
     if parts.scheme not in ("postgres", "postgresql"):
         raise UsageError(
             "the database URL is not a PostgreSQL URL",

@@ -85,7 +85,7 @@ def parse_timeframes(text: str) -> tuple[Timeframe, ...]:
     unknown = [name for name in names if name not in set(Timeframe)]
     if unknown or not names:
         raise UsageError(
-            f"{', '.join(map(repr, unknown)) or 'an empty list'} is not a timeframe",
+            f"{', '.join(map(repr, unknown))[:100] or 'an empty list'} is not a timeframe",
             hint=f"one or more of {','.join(Timeframe)}, or all",
         )
     return tuple(tf for tf in Timeframe if tf in names)

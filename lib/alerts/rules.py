@@ -22,7 +22,9 @@ class Rule(StrEnum):
     FRESHNESS = "freshness"
 
 
-Days = Annotated[int, Meta(ge=0)]
+_LONGEST = 100_000  # characters
+Days = Annotated[int, Meta(ge=0, le=36_500)]
+Hours = Annotated[float, Meta(ge=0, le=1e6)]
 Threshold = Literal["warning", "critical", "off"]
 
 
@@ -36,7 +38,7 @@ class GapRule(Struct, frozen=True, forbid_unknown_fields=True):
 class BackfillRule(Struct, frozen=True, forbid_unknown_fields=True):
     """So many days in a row on which a run failed and none did better."""
 
-    failed_days: Annotated[int, Meta(ge=1)] = 3
+    failed_days: Annotated[int, Meta(ge=1, le=36_500)] = 3
 
 
 class RateLimitRule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,8 +50,8 @@ class RateLimitRule(Struct, frozen=True, forbid_unknown_fields=True):
 class FreshnessRule(Struct, frozen=True, forbid_unknown_fields=True):
     """The age of a series in hours of market time, at least; *missing*: what one without bars is worth."""
 
-    warning_hours: Annotated[float, Meta(ge=0)] = 24.0
-    critical_hours: Annotated[float, Meta(ge=0)] = 72.0
+    warning_hours: Hours = 24.0
+    critical_hours: Hours = 72.0
     missing: Threshold = "warning"
 
 
@@ -83,13 +85,16 @@ def read_rules(path: Path | None) -> Rules:
     if path is None:
         return Rules()
     try:
-        rules = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Rules)
+        rules = msgspec.convert(tomllib.loads(_text(path)), Rules)
     except OSError as error:
         raise AlertRulesInvalid(f"the alert rules {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AlertRulesInvalid(f"the alert rules {path} are not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise AlertRulesInvalid(f"the alert rules {path}: {_problem(error)}") from error
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # tomllib's own is one; so are bad UTF-8 and endless numbers
+        raise AlertRulesInvalid(f"the alert rules {path} are not TOML: {error}") from error
     for low, high, less in (
         (rules.gap.warning_days, rules.gap.critical_days, "gap.critical_days lies below gap.warning_days"),
         (
@@ -101,6 +106,14 @@ def read_rules(path: Path | None) -> Rules:
         if high < low:
             raise AlertRulesInvalid(f"the alert rules {path}: {less}")
     return rules
+
+
+def _text(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        text = file.read(_LONGEST + 1)
+    if len(text) > _LONGEST:
+        raise AlertRulesInvalid(f"the alert rules {path} are longer than {_LONGEST:,} characters")
+    return text
 
 
 def _problem(error: msgspec.ValidationError) -> str:

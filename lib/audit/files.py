@@ -12,6 +12,7 @@ from lib.errors import UsageError
 from lib.redaction import Redaction
 
 _FILE_MODE = 0o644
+_LONGEST_SHOWN = 100
 
 
 def check_output_path(path: Path, option: str = "--output") -> None:
@@ -20,6 +21,16 @@ def check_output_path(path: Path, option: str = "--output") -> None:
     Raises UsageError saying what is in the way: a missing or closed folder, or a *path* that is no plain file
     (a symbolic link could lead anywhere).
     """
+    try:
+        _check_place(path, option)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"{str(path)[:_LONGEST_SHOWN]} cannot be written: {why}", hint=f"choose another {option}"
+        ) from error
+
+
+def _check_place(path: Path, option: str) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise UsageError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lib.commands.options import number as real_number
 from lib.commands.running import Output
 from lib.errors import BackfillError, UsageError
 
@@ -26,15 +27,21 @@ def emulator(
     simulated: Annotated[
         bool, typer.Option("--simulated", help="Serve a made-up market (the default).")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the made-up market.")] = 7,
-    tickers: Annotated[int, typer.Option(help="How many tickers the made-up market lists.")] = 200,
-    port: Annotated[int, typer.Option(help="0: any free port.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the made-up market.")] = 7,
+    tickers: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many tickers the made-up market lists.")
+    ] = 200,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free port.")] = 0,
     key: Annotated[
         str | None, typer.Option(help="The key it accepts; empty: any. Default: emulator-key.")
     ] = None,
-    rate_limit: Annotated[int | None, typer.Option(help="Requests per minute; 0: no limit.")] = None,
-    latency: Annotated[float | None, typer.Option(help="Seconds before each answer.")] = None,
-    page_cap: Annotated[int | None, typer.Option(help="The largest limit served.")] = None,
+    rate_limit: Annotated[
+        int | None, typer.Option(min=0, max=10**6, help="Requests per minute; 0: no limit.")
+    ] = None,
+    latency: Annotated[
+        float | None, typer.Option(min=0, max=3600, callback=real_number, help="Seconds before each answer.")
+    ] = None,
+    page_cap: Annotated[int | None, typer.Option(min=1, max=50_000, help="The largest limit served.")] = None,
     settings: Annotated[str, typer.Option(help="Any settings as JSON.")] = "{}",
     faults: Annotated[
         str, typer.Option(help='Faults as JSON, e.g. [{"kind": "rate_limited", "every": 5}].')
@@ -83,7 +90,7 @@ def _changes(settings: str, faults: str, options: dict[str, Any]) -> dict[str, A
         changes = msgspec.json.decode(settings, type=dict[str, Any]) | options
         if faults:
             changes["faults"] = msgspec.json.decode(faults)
-    except msgspec.DecodeError as invalid:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as invalid:
         raise UsageError(f"the settings are not JSON: {invalid}") from invalid
     return changes
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 
 from lib.audit import rfc3339
 from lib.clock import Clock, SystemClock
 from lib.commands.backfill import ROOT, of_demo, tell_database
+from lib.commands.console import Console
 from lib.commands.matrix import span
 from lib.commands.running import Output, set_up_logging
 from lib.gaps import State, Stretch

@@ -28,10 +28,23 @@ def backfill(
     ] = "adaptive",
     stagger: Annotated[
         float,
-        typer.Option(metavar="SECONDS", min=0, help="Staggered: seconds between the starts in a group."),
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            max=86_400,
+            callback=options.number,
+            help="Staggered: seconds between the starts in a group.",
+        ),
     ] = 5.0,
     group_pause: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Staggered: seconds between groups.")
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            max=86_400,
+            callback=options.number,
+            help="Staggered: seconds between groups.",
+        ),
     ] = 15.0,
     sequential: Annotated[bool, typer.Option("--sequential", help="One symbol at a time.")] = False,
     rate_limit: options.RateLimit = 150,

@@ -1,5 +1,6 @@
 """The options the commands share, with their help texts; light to import."""
 
+import math
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -7,11 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lib.commands.console import visible
 from lib.errors import UsageError
 
 if TYPE_CHECKING:  # heavy: imported inside the functions, for --help must be quick
     from lib.jobs.run import Request
     from lib.wiring import VendorTerms
+
+
+def number(value: float | None) -> float | None:
+    """Refuse what is none: it is neither below nor above any bound."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is no number")
+    return value
+
 
 Symbols = Annotated[
     str | None,
@@ -36,7 +46,9 @@ MaxConcurrent = Annotated[
 ]
 RateLimit = Annotated[
     int,
-    typer.Option(metavar="N", min=0, help="Requests a minute for the key; 0: a paid plan without a limit."),
+    typer.Option(
+        metavar="N", min=0, max=100_000, help="Requests a minute for the key; 0: a paid plan without a limit."
+    ),
 ]
 PlanOption = Annotated[
     str | None,
@@ -52,11 +64,19 @@ MaxAttempts = Annotated[
 ]
 MaxRequests = Annotated[
     int | None,
-    typer.Option(metavar="N", min=0, help="Stop cleanly after N requests; the rest is for the next run."),
+    typer.Option(
+        metavar="N", min=0, max=10**9, help="Stop cleanly after N requests; the rest is for the next run."
+    ),
 ]
 MaxOutage = Annotated[
     float,
-    typer.Option(metavar="MINUTES", min=0, help="How long to wait for a vendor that is down; 0: not at all."),
+    typer.Option(
+        metavar="MINUTES",
+        min=0,
+        max=1e6,
+        callback=number,
+        help="How long to wait for a vendor that is down; 0: not at all.",
+    ),
 ]
 InsecureHttp = Annotated[
     bool, typer.Option("--insecure-http", help="Let the key go unencrypted to a vendor's address of http://.")
@@ -103,6 +123,7 @@ LogFile = Annotated[
 
 DEFAULT_DAYS = 365
 MOST_DAYS = 36_500  # a century: what reaches further was not meant
+_LONGEST_LIST = 1_000_000  # characters: some hundred thousand symbols
 YEARS = range(1970, 2100)  # those whose days the zones are laid out for
 
 
@@ -111,9 +132,11 @@ def parse_date(text: str, option: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"{option} {text!r} is not a date", hint="dates look like 2025-01-31") from error
+        raise UsageError(
+            f"{option} {text[:40]!r} is not a date", hint="dates look like 2025-01-31"
+        ) from error
     if day.year not in YEARS:
-        raise UsageError(f"{option} {text} has no bars", hint=f"years go from {YEARS[0]} to {YEARS[-1]}")
+        raise UsageError(f"{option} {day} has no bars", hint=f"years go from {YEARS[0]} to {YEARS[-1]}")
     return day
 
 
@@ -137,10 +160,14 @@ def parse_symbols(text: str | None) -> list[str] | None:
 
 def _read_list(path: Path) -> str:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the list of symbols {path} cannot be read: {error}") from error
-    return ",".join(line.split("#", 1)[0].strip() for line in lines)
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(_LONGEST_LIST + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"the list of symbols {str(path)[:100]} cannot be read: {why}") from error
+    if len(text) > _LONGEST_LIST:
+        raise UsageError(f"the list of symbols {path} is longer than {_LONGEST_LIST:,} characters")
+    return ",".join(line.split("#", 1)[0].strip() for line in text.splitlines())
 
 
 def parse_request(
@@ -191,5 +218,5 @@ def parse_terms(
 
 
 def as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a run as they are stored: numbers and flags as such, paths as text."""
-    return {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
+    """The arguments of a run as they are stored: numbers and flags as such, paths as visible text."""
+    return {name: visible(str(v)) if isinstance(v, Path) else v for name, v in arguments.items()}

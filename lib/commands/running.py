@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from lib.commands.console import Console, visible
 from lib.errors import BackfillError, RunInterrupted, UsageError
 from lib.redaction import Redaction
 from lib.settings import Settings
@@ -96,14 +96,14 @@ class Output:
 
 
 class _Redacting(logging.Formatter):
-    """Formats records, tracebacks included, without the secrets."""
+    """Formats records, tracebacks included, without the secrets and with every sign visible."""
 
     def __init__(self, redaction: Redaction, line: str) -> None:
         super().__init__(line, "%Y-%m-%dT%H:%M:%S%z")
         self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redaction.text(super().format(record))
+        return visible(self._redaction.text(super().format(record)))
 
 
 class _ToStderr(logging.StreamHandler[TextIO]):

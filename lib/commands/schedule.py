@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.errors import UsageError
 from lib.settings import Settings
 
 CRON_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -56,7 +57,13 @@ class Schedule:
 def schedule_of(
     settings: Settings, checkout: Path, python: Path, *, alert: bool, metrics: Path | None
 ) -> Schedule:
-    """The schedule of *checkout* as it is set up now."""
+    """The schedule of *checkout* as it is set up now.
+
+    Raises UsageError for a path that would end its line.
+    """
+    for path in (metrics, settings.home):
+        if path is not None and not str(path).isprintable():
+            raise UsageError(f"{str(path)!r} cannot stand in a line of cron", hint="give it a plain name")
     more = ["--alert"] if alert else []
     if metrics is not None:
         more += ["--metrics-file", str(metrics.absolute())]

@@ -23,7 +23,9 @@ app.add_typer(symbols_app.app, name="symbols")
 
 Watch = Annotated[
     int | None,
-    typer.Option(metavar="SECONDS", min=1, help="Look again every so many seconds, until Ctrl-C."),
+    typer.Option(
+        metavar="SECONDS", min=1, max=86_400, help="Look again every so many seconds, until Ctrl-C."
+    ),
 ]
 PlanInUse = Annotated[
     str | None,
@@ -34,7 +36,9 @@ PlanInUse = Annotated[
         "Default: that of the last backfill.",
     ),
 ]
-Limit = Annotated[int, typer.Option(metavar="N", min=1, help="Rows at most, the worst or newest first.")]
+Limit = Annotated[
+    int, typer.Option(metavar="N", min=1, max=10**6, help="Rows at most, the worst or newest first.")
+]
 
 
 @app.command()

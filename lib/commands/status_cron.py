@@ -4,6 +4,8 @@ import sys
 import time
 from pathlib import Path
 
+from rich.markup import escape
+
 from lib.commands.after import ROOT
 from lib.commands.running import Output
 from lib.commands.schedule import cron_lines, log_rotation, schedule_of, units, user_name
@@ -29,8 +31,8 @@ def print_schedule(
         files = {"market-backfill.logrotate": log_rotation(schedule)}
     for name, text in files.items():
         if write_to is not None:
-            (write_to / name).write_text(text, encoding="utf-8")
-            output.console().print(f"written: {write_to / name}")
+            _write(write_to / name, text)
+            output.console().print(f"written: {escape(str(write_to / name))}")
         elif not output.as_json:
             sys.stdout.write((f"# --- {name}\n" if len(files) > 1 else "") + text)
     output.result({"files": files})
@@ -48,7 +50,17 @@ def _make_folder(logs: Path, output: Output) -> None:
             f"the folder of the logs {logs} cannot be made: {error.strerror}",
             hint="BACKFILL_HOME names another place",
         ) from error
-    output.console().print(f"made: {logs}")
+    output.console().print(f"made: {escape(str(logs))}")
+
+
+def _write(path: Path, text: str) -> None:
+    """Raises UsageError."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", hint="--write-to names a folder that is there"
+        ) from error
 
 
 def _is_utc() -> bool:

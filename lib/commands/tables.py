@@ -8,13 +8,15 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from lib.commands.console import Console as VisibleConsole
+
 PIPE_COLUMNS = 120
 
 
 def result_console() -> Console:
     """The console for a command's result: stdout, plain if it is no terminal; as wide as COLUMNS says."""
     width = None if sys.stdout.isatty() else shutil.get_terminal_size((PIPE_COLUMNS, 25)).columns
-    return Console(highlight=False, soft_wrap=False, width=width)
+    return VisibleConsole(highlight=False, soft_wrap=False, width=width)
 
 
 def fitted_table(

@@ -38,8 +38,10 @@ def parse_instant(text: object) -> datetime:
     """An aware instant written in ISO-8601. Raises UsageError for anything else."""
     try:
         moment = msgspec.convert(text, datetime)
-    except msgspec.ValidationError as refused:
-        raise UsageError(f"{text!r} is not an instant", hint="write 2025-01-08T20:00:00Z") from refused
+    except (msgspec.ValidationError, UnicodeError) as refused:
+        raise UsageError(
+            f"{str(text)[:40]!r} is not an instant", hint="write 2025-01-08T20:00:00Z"
+        ) from refused
     if moment.tzinfo is None:
-        raise UsageError(f"{text!r} names no zone", hint="write 2025-01-08T20:00:00Z")
+        raise UsageError(f"{str(text)[:40]!r} names no zone", hint="write 2025-01-08T20:00:00Z")
     return moment

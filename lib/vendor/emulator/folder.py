@@ -21,6 +21,19 @@ from lib.vendor.emulator.market import Dividend, Listing, Split, clip, plain_lis
 _PREFIX = {"stocks": "", "etfs": "", "crypto": "X:", "index": "I:"}
 
 
+def _homes(folder: Path) -> dict[str, Path]:
+    """The folder of each ticker. Raises UsageError."""
+    try:
+        return {
+            prefix + home.name.replace("-", ""): home
+            for asset, prefix in _PREFIX.items()
+            for home in sorted((folder / asset).glob("*"))
+            if home.is_dir()
+        }
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error.strerror}") from error
+
+
 class FolderMarket:
     """The bars of a folder; ``crypto/BTC-USD`` is served as ``X:BTCUSD``, ``index/SPX`` as ``I:SPX``.
 
@@ -29,12 +42,7 @@ class FolderMarket:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._homes = {
-            prefix + home.name.replace("-", ""): home
-            for asset, prefix in _PREFIX.items()
-            for home in sorted((folder / asset).glob("*"))
-            if home.is_dir()
-        }
+        self._homes = _homes(folder)
         if not self._homes:
             raise UsageError(
                 f"{folder} holds no market data",

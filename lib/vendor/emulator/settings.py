@@ -91,5 +91,5 @@ class EmulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         """
         try:
             return msgspec.convert(msgspec.to_builtins(self) | msgspec.to_builtins(changes), EmulatorSettings)
-        except msgspec.ValidationError as refused:
-            raise UsageError(f"emulator settings: {refused}") from refused
+        except (msgspec.ValidationError, UnicodeError) as refused:
+            raise UsageError(f"emulator settings: {str(refused)[:200]}") from refused
