@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from html import escape
 from urllib.parse import quote
 
 from lib.settings import Secret
@@ -13,7 +14,7 @@ _WORD_CHARACTERS = 12  # a shorter secret may be a part of common words
 
 
 class Redaction:
-    """Blots *secrets* out, in any case of their letters: as they stand, as a URL and as JSON write them.
+    """Blots *secrets* out, in any case of their letters: as they stand, as a URL, JSON and HTML write them.
 
     One of fewer than 12 characters only where it is a word of its own: else a password such as "bars" would
     make everything unreadable.
@@ -49,7 +50,7 @@ class _Forms:
     """All ways in which *texts* may be written. *words*: where nothing else belongs to the word."""
 
     def __init__(self, texts: Iterable[str], *, words: bool = False) -> None:
-        forms = {form for text in texts for form in (text, quote(text, safe=""), json.dumps(text)[1:-1])}
+        forms = {form for text in texts for form in _ways(text)}
         self._forms = {form.lower() for form in forms}
         # The longest first: one may be a part of another.
         parts = (
@@ -62,6 +63,10 @@ class _Forms:
         if not any(form in lower for form in self._forms):  # nearly always, and cheaper than the pattern
             return text
         return self._pattern.sub(REDACTED, text)
+
+
+def _ways(text: str) -> tuple[str, ...]:
+    return text, quote(text, safe=""), json.dumps(text)[1:-1], escape(text)
 
 
 def _as_word(form: str) -> str:

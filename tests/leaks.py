@@ -4,12 +4,14 @@
 """
 
 import gzip
+import os
 import re
 import subprocess
 from asyncio.subprocess import SubprocessStreamProtocol
 from base64 import b64encode
 from collections import defaultdict
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from lib.store.binaries import program
@@ -77,18 +79,22 @@ def holds_a_secret(content):
 
 
 def leaking_files(folder):
-    """The files anywhere below *folder* that hold a secret, or have it in their name."""
+    """The files and folders anywhere below *folder* that hold a secret, or have it in their name."""
     return [
         path
-        for path in folder.rglob("*")
-        if holds_a_secret(str(path.relative_to(folder)))
-        or (
-            path.is_file()
-            and not path.is_symlink()
-            and path.name not in WRITTEN_BY_THE_USER
-            and holds_a_secret(path.read_bytes())
-        )
+        for place, folders, files in os.walk(folder)
+        for path in map(Path(place).joinpath, folders + files)
+        if holds_a_secret(path.name) or holds_a_secret(_content(path))
     ]
+
+
+def _content(path):
+    if path.is_symlink() or not path.is_file() or path.name in WRITTEN_BY_THE_USER:
+        return b""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:  # a server that is being stopped removes some
+        return b""
 
 
 def search_database(url):
@@ -115,7 +121,9 @@ def overheard():
     def communicated(process, *arguments, **options):
         said = communicate(process, *arguments, **options)
         for number, text in enumerate(said):
-            heard[process, number].extend(text.encode() if isinstance(text, str) else text or b"")
+            heard[process, number].extend(
+                text.encode(errors="replace") if isinstance(text, str) else text or b""
+            )
         return said
 
     SubprocessStreamProtocol.pipe_data_received, subprocess.Popen.communicate = received, communicated

@@ -18,6 +18,7 @@ KEY = 'pk/9f+"Secret"=='
         "pk%2F9f%2B%22Secret%22%3D%3D",
         "pk%2f9f%2b%22Secret%22%3d%3d",
         json.dumps(KEY)[1:-1],
+        "pk/9f+&quot;Secret&quot;==",
         f"inthemiddle{KEY}ofaword",
     ],
 )
