@@ -34,7 +34,7 @@ Days = Annotated[int, typer.Option(min=1, help="The last N calendar days.")]
 RateLimit = Annotated[
     int, typer.Option(min=0, help="Requests a minute that the emulator allows; 0: no limit.")
 ]
-Latency = Annotated[float, typer.Option(min=0, help="Seconds before each answer of the emulator.")]
+Latency = Annotated[float, typer.Option(min=0, max=3600, help="Seconds before each answer of the emulator.")]
 
 Work = Callable[[], Coroutine[Any, Any, "Sequence[Finding]"]]
 

@@ -90,10 +90,7 @@ def read_rules(path: Path | None) -> Rules:
         raise AlertRulesInvalid(f"the alert rules {path} cannot be read: {error.strerror}") from error
     except msgspec.ValidationError as error:
         raise AlertRulesInvalid(f"the alert rules {path}: {_problem(error)}") from error
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # tomllib's own is one; so are bad UTF-8 and endless numbers
+    except (ValueError, RecursionError) as error:  # bad UTF-8 and endless numbers are no TOMLDecodeError
         raise AlertRulesInvalid(f"the alert rules {path} are not TOML: {error}") from error
     for low, high, less in (
         (rules.gap.warning_days, rules.gap.critical_days, "gap.critical_days lies below gap.warning_days"),

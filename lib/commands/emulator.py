@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lib.commands.options import number as real_number
 from lib.commands.running import Output
 from lib.errors import BackfillError, UsageError
 
@@ -39,7 +38,7 @@ def emulator(
         int | None, typer.Option(min=0, max=10**6, help="Requests per minute; 0: no limit.")
     ] = None,
     latency: Annotated[
-        float | None, typer.Option(min=0, max=3600, callback=real_number, help="Seconds before each answer.")
+        float | None, typer.Option(min=0, max=3600, help="Seconds before each answer.")
     ] = None,
     page_cap: Annotated[int | None, typer.Option(min=1, max=50_000, help="The largest limit served.")] = None,
     settings: Annotated[str, typer.Option(help="Any settings as JSON.")] = "{}",

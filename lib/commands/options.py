@@ -1,6 +1,5 @@
 """The options the commands share, with their help texts; light to import."""
 
-import math
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -14,13 +13,6 @@ from lib.errors import UsageError
 if TYPE_CHECKING:  # heavy: imported inside the functions, for --help must be quick
     from lib.jobs.run import Request
     from lib.wiring import VendorTerms
-
-
-def number(value: float | None) -> float | None:
-    """Refuse what is none: it is neither below nor above any bound."""
-    if value is not None and math.isnan(value):
-        raise typer.BadParameter("nan is no number")
-    return value
 
 
 Symbols = Annotated[
@@ -74,7 +66,6 @@ MaxOutage = Annotated[
         metavar="MINUTES",
         min=0,
         max=1e6,
-        callback=number,
         help="How long to wait for a vendor that is down; 0: not at all.",
     ),
 ]

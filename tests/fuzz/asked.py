@@ -91,8 +91,12 @@ def written_in(body: bytes, encoding="") -> Counter:
 
 
 def results_in(content: bytes) -> list:
+    return document_in(content).get("results") or []
+
+
+def document_in(content: bytes) -> dict:
     text = content.removeprefix(BOM).decode("utf-8", "replace")
-    return json.loads(text, parse_int=float, strict=False).get("results") or []
+    return json.loads(text, parse_int=float, strict=False)
 
 
 def stored(bar):

@@ -60,3 +60,31 @@ def folder(tmp_path, monkeypatch):
 def test_any_text_for_any_option(folder, path, data):
     values = data.draw(typed_values(COMMANDS[path]))
     ended_properly(run(path, values), PASSWORD, KEY)
+
+
+def param_of(path, name):
+    [param] = [param for param in COMMANDS[path].params if name in param.opts]
+    return param
+
+
+@pytest.mark.parametrize("option", ["--output", "--output-html", "--log-file", "--metrics-file"])
+def test_what_a_terminal_would_obey_is_shown(folder, option):
+    path = "master_backfill.py"
+    typed = run(path, {param_of(path, option): "\x1b[2J\u202e/x"})
+
+    ended_properly(typed)
+    assert typed.status == 2 and "\\x1b[2J\\u202e" in typed.stderr
+
+
+FRACTIONS = [
+    (path, param) for path, one in COMMANDS.items() for param in one.params if type_of(param) is float
+]
+
+
+@pytest.mark.parametrize(("path", "param"), FRACTIONS)
+@pytest.mark.parametrize("text", ["nan", "inf", "-1"])
+def test_what_is_no_number_of_seconds_or_minutes(folder, path, param, text):
+    typed = run(path, {param: text})
+
+    ended_properly(typed)
+    assert typed.status == 2 and param.opts[0] in typed.stderr

@@ -11,6 +11,7 @@ from tests.fuzz.asked import (
     END,
     START,
     bodies,
+    document_in,
     found_in,
     page_of,
     refused_properly,
@@ -29,7 +30,10 @@ def judged(body, encoding=""):
     except VendorError as error:
         refused_properly(error)
         return None
-    given = written_in(body, encoding)
+    document, given = document_in(gzip.decompress(body) if encoding else body), written_in(body, encoding)
+    assert document["status"] in ("OK", "DELAYED") and document.get("ticker") in (None, "AAPL")
+    assert {document.get("count"), document.get("resultsCount")} <= {None, given.total()}
+    assert not (given and document.get("adjusted"))
     assert found_in(page.bars) <= given
     assert len(page.bars) + len(page.refused) + page.duplicates == given.total()
     assert all(START <= t < END and t % MINUTE == 0 for t in page.bars.t.tolist())
@@ -53,6 +57,9 @@ def test_any_json(body):
 @given(bodies)
 @examples(500)
 @example(json.dumps(answer(bar(0, n=3.7))).encode())
+@example(json.dumps(answer(bar(0), count=2)).encode())
+@example(json.dumps(answer(bar(0), ticker="MSFT")).encode())
+@example(json.dumps(answer(bar(0), adjusted=True)).encode())
 def test_any_change_of_a_real_answer(body):
     judged(body)
 

@@ -60,13 +60,17 @@ def test_a_list_of_symbols_names_each_once(text):
 @given(content=st.binary(max_size=100) | spoilt(any_json) | st.text(max_size=50).map(str.encode))
 @examples(100)
 @example(b"AAPL # fruit\n\n,SPY")
-@example(b"A," * 600_000)
 def test_a_file_of_symbols(tmp_path, content):
     path = tmp_path / "symbols"
     path.write_bytes(content)
     symbols = parsed(parse_symbols, f"@{path}")
 
     assert symbols is None or [check_symbol(one) for one in symbols]
+
+
+def test_a_file_of_symbols_is_read_up_to_a_bound():
+    with pytest.raises(UsageError, match="longer than 1,000,000 characters"):
+        parse_symbols("@/dev/zero")
 
 
 @given(st.lists(texts | st.sampled_from(list(Timeframe)), max_size=4).map(",".join))
