@@ -76,8 +76,7 @@ class Output:
             self.as_json = False
             raise UsageError("the standard output is closed", hint=hint)
         try:
-            text = json.dumps(self.redaction.document(document), indent=2, default=self._as_text)
-            stdout.write(text + "\n")
+            stdout.write(self._as_json(document) + "\n")
             stdout.flush()
         except OSError as error:
             # What is left in its buffer must not fail again at the end.
@@ -85,8 +84,12 @@ class Output:
             if not isinstance(error, BrokenPipeError):  # a reader may leave first; the run is none the worse
                 raise UsageError(f"the result cannot be written: {error.strerror}", hint=hint) from error
 
-    def _as_text(self, value: object) -> str:
-        return self.redaction.text(str(value))
+    def _as_json(self, document: dict[str, Any]) -> str:
+        text = json.dumps(document, indent=2, default=str)
+        if self.redaction.text(text) == text:  # nearly always, and cheaper than to look at each value
+            return text
+        # Not from the text: a short secret may be a number or a word of JSON.
+        return json.dumps(self.redaction.document(json.loads(text)), indent=2)
 
     def _tell(self, label: str, text: str, hint: str) -> None:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
