@@ -19,6 +19,7 @@ from lib.audit.document import (
     key_docs,
     requests,
     rfc3339,
+    rfc3339_ms,
     timing,
 )
 from lib.audit.files import check_output_path, write_audit, write_file
@@ -43,6 +44,7 @@ __all__ = [
     "key_docs",
     "requests",
     "rfc3339",
+    "rfc3339_ms",
     "timing",
     "write_audit",
     "write_file",

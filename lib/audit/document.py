@@ -230,6 +230,11 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def rfc3339_ms(t_ms: int) -> str:
+    """As ``rfc3339``, of ms since 1970-01-01 UTC: straight, for where there are thousands."""
+    return f"{datetime.fromtimestamp(t_ms // 1000, UTC).isoformat()[:19]}Z"
+
+
 def timing(wall_seconds: float, api_seconds: float, db_seconds: float, compute_seconds: float) -> Timing:
     """The times of a run and which part was the longest."""
     parts = {"api": api_seconds, "db": db_seconds, "compute": compute_seconds}

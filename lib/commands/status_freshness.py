@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from lib.audit import rfc3339
+from lib.audit import rfc3339_ms
 from lib.clock import from_ms
 from lib.commands.backfill import Job, execute
 from lib.commands.matrix import show_matrix
@@ -138,7 +138,7 @@ def freshness_document(series: Sequence[SeriesState]) -> dict[str, Any]:
 
 
 def _instant(t_ms: int | None) -> str | None:
-    return rfc3339(from_ms(t_ms)) if t_ms else None
+    return rfc3339_ms(t_ms) if t_ms else None
 
 
 def matrix_document(matrix: Matrix) -> dict[str, Any]:

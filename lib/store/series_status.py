@@ -6,9 +6,11 @@ Reading it costs no look at bars or audited counts, however many there are.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import numpy as np
+import numpy.typing as npt
 
 from lib import sql
 from lib.bars import Bars, IntArray
@@ -82,7 +84,7 @@ async def restate_series(connection: asyncpg.Connection, symbol: str, timeframe:
 _NOTE = [
     ("refused_ms", np.int64),
     ("empty", np.bool_),
-    *((name, np.int64) for name in ("listed_from", "listed_until", "gaps", "gap_days", "failures")),
+    *((name, np.int64) for name in ("listed_from", "listed_until", "gaps", "gap_days")),
 ]
 
 
@@ -121,16 +123,13 @@ async def read_series(
 
 def _columns(row: asyncpg.Record) -> SeriesColumns:
     symbols = row["symbols"]
-    notes = np.zeros(len(symbols), _NOTE)
-    errors: list[str | None] = [None] * len(symbols)
-    at = {symbol: i for i, symbol in enumerate(symbols)}
-    for symbol, refused_until, empty, first, last, *numbers, error in row["notes"] or ():
-        listed = (day_number(first) if first else 0, day_number(last) if last else 0)
-        notes[at[symbol]] = (to_ms(refused_until) if refused_until else 0, empty, *listed, *numbers)
-        errors[at[symbol]] = error
+    notes = _notes(symbols, row["notes"] or ())
 
     def instants(name: str) -> IntArray:
         return instants_ms(of_array(row[name], ">i8"))
+
+    def numbers(name: str) -> IntArray:
+        return of_array(row[name], ">i8").astype(np.int64)
 
     return SeriesColumns(
         AssetClass(row["asset_class"]),
@@ -145,10 +144,21 @@ def _columns(row: asyncpg.Record) -> SeriesColumns:
             notes["listed_from"],
             notes["listed_until"],
         ),
-        of_array(row["n_bars"], ">i8").astype(np.int64),
+        numbers("n_bars"),
         notes["gaps"],
         notes["gap_days"],
         instants("attempted_at"),
-        notes["failures"],
-        errors,
+        numbers("failures"),
+        row["errors"],
     )
+
+
+def _notes(symbols: Sequence[str], notes: Sequence[tuple[Any, ...]]) -> npt.NDArray[Any]:
+    """What only few series have to tell, of each of *symbols*: 0 where there is no note."""
+    columns = np.zeros(len(symbols), _NOTE)
+    at = {symbol: i for i, symbol in enumerate(symbols)} if notes else {}
+    for symbol, refused_until, empty, first, last, gaps, gap_days in notes:
+        refused_ms = to_ms(refused_until) if refused_until else 0
+        listed = (day_number(first) if first else 0, day_number(last) if last else 0)
+        columns[at[symbol]] = (refused_ms, empty, *listed, gaps, gap_days)
+    return columns

@@ -137,14 +137,16 @@ async def load_sessions(
             f"the calendar {calendar} has lost its sessions",
             hint="DELETE FROM calendars: the next run fills it anew",
         )
+    days = of_array(row["days"], ">i8").astype(np.int64)
+    oldest_first = np.argsort(days)
     opens, closes, extended_opens, extended_closes = (
-        instants_ms(of_array(row[name], ">i8"))
+        instants_ms(of_array(row[name], ">i8"))[oldest_first]
         for name in ("opens", "closes", "extended_opens", "extended_closes")
     )
     table = SessionTable(
         calendar,
         row["zone"],
-        of_array(row["days"], ">i8").astype(np.int64),
+        days[oldest_first],
         opens,
         closes,
         extended_opens,
