@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from lib.commands import options
+from lib.commands.monitor import UNKNOWN, MonitorCommand
 from lib.commands.running import Output, run
 from lib.errors import UsageError
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=MonitorCommand)
 def alert(
     test: Annotated[
         bool, typer.Option("--test", help="Send a test message to every channel; judge nothing.")
@@ -29,7 +30,8 @@ def alert(
     Example: python scripts/backfill_status.py alert --quiet
 
     Exit status, as monitors of the Nagios kind read it: 0 nothing holds, 1 a warning does, 2 something critical
-    does (a database that cannot be reached is), 3 unknown. With --test 0 where all arrived, else 1.
+    does (a database that cannot be reached is), 3 unknown: an option or a setting cannot be used, or whatever else
+    went wrong. With --test 0 where all arrived, else 1.
     """
     out = Output(as_json, quiet, verbose, log_file)
 
@@ -40,7 +42,7 @@ def alert(
         place = Place(out, database_url, demo)
         return await (send_test(place) if test else tell(place))
 
-    run(main, out)
+    run(main, out, failed=UNKNOWN)
 
 
 @app.command()

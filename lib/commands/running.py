@@ -214,8 +214,8 @@ def leave_no_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> None:
-    """Run *main* to its end and leave with its exit status.
+def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output, *, failed: int | None = None) -> None:
+    """Run *main* to its end and leave with its exit status; where that fails, with *failed* if it is given.
 
     SIGINT and SIGTERM cancel it, so that it can write its audit; then the status is 130 or 143.
     """
@@ -228,7 +228,7 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> None:
         status = asyncio.run(_with_signals(main, output))
     except BackfillError as error:
         output.error(error)
-        status = error.exit_status
+        status = error.exit_status if failed is None else failed
         _last_result(
             output, {"status": "failed", "error": str(error), "hint": error.hint, "exit_status": status}
         )
@@ -236,8 +236,8 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> None:
         logger.exception("internal error")
         failure = BackfillError("this is a defect of the toolkit", hint="please report the traceback above")
         output.error(failure)
-        _last_result(output, {"status": "failed", "error": str(failure), "exit_status": INTERNAL_ERROR})
-        status = INTERNAL_ERROR
+        status = INTERNAL_ERROR if failed is None else failed
+        _last_result(output, {"status": "failed", "error": str(failure), "exit_status": status})
     raise typer.Exit(status)
 
 

@@ -6,6 +6,7 @@ import typer
 
 from lib.commands import duties, options
 from lib.commands import symbols as symbols_app
+from lib.commands.monitor import UNKNOWN, MonitorCommand
 from lib.commands.running import Output, run
 
 if TYPE_CHECKING:  # heavy: imported inside the functions, for --help must be quick
@@ -41,7 +42,7 @@ Limit = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=MonitorCommand)
 def health(
     plan: PlanInUse = None,
     watch: Watch = None,
@@ -56,8 +57,8 @@ def health(
 
     Example: python scripts/backfill_status.py health --quiet
 
-    Exit status: 0 ok, 1 warning, 2 critical, 3 unknown, the database cannot be reached or an option not be used;
-    130 or 143 interrupted.
+    Exit status: 0 ok, 1 warning, 2 critical, 3 unknown: the database cannot be reached, an option not be used, or
+    whatever else went wrong; 130 or 143 interrupted.
     """
     out = Output(as_json, quiet, verbose, log_file)
 
@@ -67,7 +68,7 @@ def health(
 
         return await show_health(plan, Place(out, database_url, demo), watch)
 
-    run(main, out)
+    run(main, out, failed=UNKNOWN)
 
 
 @app.command()

@@ -1,10 +1,23 @@
 """The operator's look into the database, as typed: runs, gaps."""
 
+import asyncio
+import json
+import os
+import pty
 import re
+import signal
 import socket
+import sys
+import termios
 
 import pytest
+import typer
 
+from lib.commands.monitor import UNKNOWN
+from lib.commands.running import Output, run
+from tests.conftest import ROOT
+
+CLEAR = "\x1b[2J"
 SCRIPT = "scripts/backfill_status.py"
 
 
@@ -199,3 +212,108 @@ async def test_symbols_are_added_paused_resumed_and_removed(status, vendor, fetc
     assert (refused.status, await known("LTC")) == (2, [("X:LTCUSD", True)]), "all or none"
     assert (await status("symbols", "remove", "LTC")).status == 0
     assert await known("LTC") == []
+
+
+@pytest.mark.parametrize("command_name", ["health", "alert"])
+async def test_what_cannot_be_asked_is_unknown_to_a_monitor_not_critical(status, command_name, tmp_path):
+    (tmp_path / "wrong.toml").write_text("gap = [")
+    for wrong in (["--nope"], ["--log-file"], ["--log-file", tmp_path / "none" / "log"]):
+        assert (await status(command_name, *wrong)).status == 3, wrong
+    for settings in ({"DATABASE_URL": "nonsense"}, {"ALERT_RULES": str(tmp_path / "wrong.toml")}):
+        assert (await status(command_name, **settings)).status == 3, settings
+    assert (await status("health", "--watch", "soon")).status == 3
+    assert (await status(command_name, "--help")).status == 0
+    assert (await status("freshness", "--nope")).status == 2, "no monitor reads it"
+
+
+def test_a_defect_is_unknown_to_a_monitor(capsys):
+    async def broken():
+        raise ZeroDivisionError
+
+    with pytest.raises(typer.Exit) as ended:
+        run(broken, Output(as_json=True), failed=UNKNOWN)
+
+    assert ended.value.exit_code == UNKNOWN
+    assert json.loads(capsys.readouterr().out)["exit_status"] == UNKNOWN
+
+
+class Screen:
+    """A terminal of 80 columns that a command runs in: what it has been sent so far."""
+
+    def __init__(self) -> None:
+        self._ours, self.theirs = pty.openpty()
+        termios.tcsetwinsize(self.theirs, (24, 80))
+        self.text = ""
+
+    async def until(self, condition) -> None:
+        """Read on until *condition* holds of the text."""
+        async with asyncio.timeout(60):
+            while not condition(self.text):
+                await self._more()
+
+    async def _more(self) -> None:
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._ours, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(self._ours)
+        self.text += os.read(self._ours, 65536).decode()
+
+    def close(self) -> None:
+        os.close(self._ours)
+        os.close(self.theirs)
+
+
+async def test_watch_paints_anew_until_interrupted_and_leaves_the_terminal_as_it_was(command, fetch):
+    await only(fetch, "AAPL")
+    screen = Screen()
+    before = termios.tcgetattr(screen.theirs)
+    environment = {n: v for n, v in command.environment.items() if v is not None and n != "NO_COLOR"}
+    watching = await asyncio.create_subprocess_exec(
+        *(sys.executable, ROOT / SCRIPT, "health", "--watch", "1"),
+        env=environment | {"TERM": "xterm"},
+        stdin=screen.theirs,
+        stdout=screen.theirs,
+        stderr=screen.theirs,
+    )
+    try:
+        await screen.until(lambda text: "no backfill has ended yet" in text)
+        await fetch(
+            """INSERT INTO backfill_runs (run_id, script, started_at, finished_at, status, arguments, error)
+               VALUES ('a', 'master_backfill', now(), now(), 'failed', '{}', 'the key was refused')"""
+        )
+        await screen.until(lambda text: "the key was refused" in text)
+        paints = screen.text.count(CLEAR)
+        await screen.until(lambda text: text.count(CLEAR) > paints)
+        watching.send_signal(signal.SIGINT)
+        await asyncio.wait_for(watching.wait(), 60)
+        await screen.until(lambda text: "SIGINT: stopping" in text)
+
+        assert watching.returncode == 130
+        assert "Traceback" not in screen.text
+        assert "no backfill has ended yet" not in screen.text.rpartition(CLEAR)[2]
+        assert termios.tcgetattr(screen.theirs) == before
+        assert "\x1b[?" not in screen.text, "neither the cursor hidden nor another screen"
+        assert screen.text.endswith("\n")
+    finally:
+        if watching.returncode is None:
+            watching.kill()
+            await watching.wait()
+        screen.close()
+
+
+async def test_watch_into_a_pipe_is_one_answer_after_the_other(command, fetch):
+    await only(fetch)
+    watching = await command.start(SCRIPT, "freshness", "--watch", "1", "--json")
+    try:
+        for _ in range(2):
+            document = b""
+            async with asyncio.timeout(60):
+                while not document.endswith(b"\n}\n"):
+                    document += await watching.stdout.readline()
+            assert json.loads(document) == {"series": [], "counts": {}}
+    finally:
+        watching.send_signal(signal.SIGTERM)
+        ended = await command.end(watching)
+    assert ended.status == 143, ended.stderr
