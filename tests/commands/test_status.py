@@ -9,12 +9,20 @@ import signal
 import socket
 import sys
 import termios
+from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 import typer
 
+from lib.clock import ScaledClock
 from lib.commands.monitor import UNKNOWN
 from lib.commands.running import Output, run
+from lib.health import judge
+from lib.jobs.metrics import read_metrics
+from lib.jobs.status import matrix_of, read_facts, stored_series
+from lib.store.database import open_url
+from lib.store.records import Records
 from tests.conftest import ROOT
 
 CLEAR = "\x1b[2J"
@@ -317,3 +325,42 @@ async def test_watch_into_a_pipe_is_one_answer_after_the_other(command, fetch):
         watching.send_signal(signal.SIGTERM)
         ended = await command.end(watching)
     assert ended.status == 143, ended.stderr
+
+
+PAUSED = "UPDATE tracked_symbols SET active = false"
+BTC = """UPDATE tracked_symbols SET active = symbol = 'BTC';
+         INSERT INTO series_status (symbol, timeframe, n_bars, first_ts, last_ts)
+         VALUES ('BTC', '1m', 5, '2025-01-06Z', '2025-01-07Z')"""
+FUTURE = """UPDATE tracked_symbols SET active = symbol = 'AAPL';
+            INSERT INTO series_status (symbol, timeframe, n_bars, first_ts, last_ts)
+            VALUES ('AAPL', '1m', 5, '2026-01-06Z', '2026-01-07Z')"""
+GAP_OF_A_PAUSED_ONE = f"""{PAUSED};
+    INSERT INTO backfill_gaps (symbol, timeframe, gap_start, gap_end, days, state, detected_at)
+    VALUES ('AAPL', '1m', '2025-01-06', '2025-01-18', 9, 'missing', '2025-02-01Z')"""
+
+
+@pytest.mark.parametrize(
+    ("situation", "freshness", "conditions"),
+    [
+        pytest.param(PAUSED, {}, {"never_run"}, id="no symbol"),
+        pytest.param("DELETE FROM tracked_symbols", {}, {"never_run"}, id="no symbol at all"),
+        pytest.param(BTC, {"older": 1, "missing": 7}, {"never_run", "age", "missing"}, id="coins only"),
+        pytest.param(
+            FUTURE, {"fresh": 1, "missing": 7}, {"never_run", "missing"}, id="a clock before the bars"
+        ),
+        pytest.param(GAP_OF_A_PAUSED_ONE, {}, {"never_run"}, id="a gap of a paused symbol"),
+    ],
+)
+async def test_odd_situations_are_answered(database_url, fetch, calendars, situation, freshness, conditions):
+    for statement in situation.split(";"):
+        await fetch(statement)
+    clock = ScaledClock(datetime(2025, 2, 3, 12, tzinfo=UTC))
+    async with open_url(database_url, clock=clock) as database:
+        series = await stored_series(database, clock)
+        facts = await read_facts(Records(database), series, clock.now())
+        metrics = await read_metrics(database, clock)
+
+    assert Counter(one.freshness for one in series) == freshness
+    assert {reason.condition for reason in judge(facts).reasons} == conditions
+    assert sum(map(len, matrix_of(series).values())) == len(series)
+    assert "market_backfill_updated_timestamp_seconds" in metrics

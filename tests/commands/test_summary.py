@@ -90,6 +90,43 @@ def test_a_row_a_symbol_and_the_totals():
     ]
 
 
+def age(word, error=None):
+    return {"freshness": word, "age_hours": None, "last": None, "error": error}
+
+
+def with_ages(freshness, end=None):
+    """The lines of the totals of a run that left the series as old as *freshness* says."""
+
+    def show(console, report, audit):
+        report.request = SimpleNamespace(end=end)
+        show_totals(console, report, audit | {"freshness": freshness})
+
+    return shown([SymbolOutcome("BTC", [series("BTC")], ended=True)], show).splitlines()
+
+
+def test_the_ages_are_counted_the_best_first_and_what_is_old_is_named():
+    lines = with_ages(
+        {
+            "AAPL": {"1m": age("fresh"), "1d": age("older", "the service failed (500)")},
+            "BTC": {"1m": age("aging"), "1d": age("fresh")},
+            "ZZ": {"1m": age("missing"), "1d": age("pending")},
+        }
+    )
+    assert "age       2 fresh, 1 aging, 1 older, 1 missing, 1 pending; not up to date: AAPL, ZZ" in " ".join(
+        lines
+    )
+
+
+def test_many_old_symbols_are_cut_and_fresh_ones_not_named():
+    [line] = [x for x in with_ages({f"S{n}": {"1m": age("stale")} for n in range(12)}) if x.startswith("age")]
+    assert line == "age       12 stale; not up to date: S0, S1, S2, S3, S4, S5, S6, S7 and 4 more"
+    assert "age       1 fresh" in with_ages({"BTC": {"1m": age("fresh")}})
+
+
+def test_a_run_over_days_that_are_past_says_nothing_of_ages():
+    assert not [x for x in with_ages({"BTC": {"1m": age("older")}}, end=NOW.date()) if x.startswith("age")]
+
+
 def test_a_limit_that_was_shared_or_learnt_is_told_and_no_other():
     outcomes = [SymbolOutcome("BTC", [series("BTC")], ended=True)]
     lines = shown(outcomes, show_totals, shared_with=2, learnt_limit=5).splitlines()
