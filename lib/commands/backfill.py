@@ -289,8 +289,15 @@ async def _demo(settings: Settings, job: Job) -> AsyncIterator[Settings]:
     if not job.demo:
         yield settings
         return
+    async with demo_vendor(of_demo(settings)) as demo:
+        yield demo
+
+
+@asynccontextmanager
+async def demo_vendor(settings: Settings) -> AsyncIterator[Settings]:
+    """*settings* with the vendor of the demo, which serves during the block."""
     async with Emulator(SimulatedMarket()) as emulator:
-        yield replace(of_demo(settings), base_url=emulator.url, api_key=Secret(DEFAULT_KEY))
+        yield replace(settings, base_url=emulator.url, api_key=Secret(DEFAULT_KEY))
 
 
 def of_demo(settings: Settings) -> Settings:

@@ -1,11 +1,14 @@
 """``scripts/backfill_gaps.py``: the gaps that are known, those that are there now, and filling them."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lib.commands import options
 from lib.commands.running import Output, run
+
+if TYPE_CHECKING:  # heavy
+    from lib.jobs.run import Request
 
 app = typer.Typer(
     add_completion=False,
@@ -19,6 +22,13 @@ AnyDays = Annotated[
     int | None,
     typer.Option(metavar="N", help="The last N calendar days, today included. Default: whenever."),
 ]
+DemoDays = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="The last N calendar days, today included. Default: 365; of the demo, 60."
+    ),
+]
+DEMO_DAYS = 60  # what ``make demo`` stores
 
 
 @app.command("list")
@@ -61,7 +71,7 @@ def list_gaps(
 def scan(
     symbols: options.Symbols = None,
     timeframes: options.Timeframes = None,
-    days: options.Days = None,
+    days: DemoDays = None,
     start: options.Start = None,
     end: options.End = None,
     plan: options.PlanOption = None,
@@ -98,7 +108,7 @@ def scan(
         job = Job(
             script="backfill_gaps scan",
             symbols=options.parse_symbols(symbols),
-            request=options.parse_request(timeframes, days, start, end, derive=derive),
+            request=_request(timeframes, days, start, end, derive=derive, demo=demo),
             pacing=Pacing(),
             terms=options.parse_terms(0, plan, 1, None, insecure_http=True),  # nothing is sent
             audit_path=None,
@@ -122,7 +132,7 @@ def scan(
 def fill(
     symbols: options.Symbols = None,
     timeframes: options.Timeframes = None,
-    days: options.Days = None,
+    days: DemoDays = None,
     start: options.Start = None,
     end: options.End = None,
     max_concurrent: options.MaxConcurrent = 3,
@@ -163,7 +173,7 @@ def fill(
         job = Job(
             script="backfill_gaps fill",
             symbols=options.parse_symbols(symbols),
-            request=options.parse_request(timeframes, days, start, end, derive=derive),
+            request=_request(timeframes, days, start, end, derive=derive, demo=demo),
             pacing=Pacing(max_concurrent),
             terms=options.parse_terms(
                 rate_limit,
@@ -189,3 +199,11 @@ def fill(
         return await execute(job, out)
 
     run(main, out)
+
+
+def _request(
+    timeframes: str | None, days: int | None, start: str | None, end: str | None, *, derive: bool, demo: bool
+) -> "Request":
+    if demo and days is None and not start and not end:
+        days = DEMO_DAYS
+    return options.parse_request(timeframes, days, start, end, derive=derive)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.markup import escape
 
 from lib.clock import Clock, SystemClock, to_ms
 from lib.commands.after import ROOT
+from lib.commands.backfill import demo_vendor
 from lib.commands.running import set_up_logging
 from lib.commands.status_reading import Place
 from lib.commands.tables import result_console
@@ -42,12 +44,15 @@ class Check:
 
 async def examine(place: Place) -> int:
     """Print every check; the worst is the exit status: 0 ok, 1 a warning, 2 critical."""
-    settings = place.settings()
-    set_up_logging(place.output, settings)
-    checks = [
-        *_of_machine(settings),
-        *[check async for check in _of_services(place, settings, SystemClock())],
-    ]
+    async with AsyncExitStack() as stack:
+        settings = place.settings()
+        if place.demo:
+            settings = await stack.enter_async_context(demo_vendor(settings))
+        set_up_logging(place.output, settings)
+        checks = [
+            *_of_machine(settings),
+            *[check async for check in _of_services(place, settings, SystemClock())],
+        ]
     place.output.result({"checks": [_document(check) for check in checks]})
     if not place.output.as_json:
         _show(checks)
@@ -119,7 +124,7 @@ async def _of_vendor(
             "key", Level.CRITICAL, "no API key is set", "set POLYGON_API_KEY in .env or the environment"
         )
         return
-    terms = VendorTerms(max_attempts=2, insecure_http=place.insecure_http)
+    terms = VendorTerms(max_attempts=2, shared=not place.demo, insecure_http=place.insecure_http)
     async with open_toolkit(settings, terms, clock, database) as toolkit:
         for instrument in PROBES:
             check = await _probe(toolkit, instrument)

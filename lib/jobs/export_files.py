@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from typing import IO, Any
@@ -52,10 +53,12 @@ def file_sink(path: Path, form: Format, request: ExportRequest) -> Iterator[Sink
     check_target(path, form)
     with _replacing(path) as file:
         if form is Format.CSV:
-            yield _CsvSink(file, request)
+            sink = _CsvSink(file, request)
+            yield sink
+            sink.end()
         else:
-            with _ParquetSink(file, request) as sink:
-                yield sink
+            with _ParquetSink(file, request) as parquet:
+                yield parquet
 
 
 def _replacing(path: Path) -> AbstractContextManager[IO[bytes]]:
@@ -84,16 +87,23 @@ _ROWS_OF_TEXT = 5_000  # a page as texts would take ten times its memory
 
 
 class _CsvSink:
-    """``symbol,timeframe,timestamp,open,...``; stamps in ISO-8601 UTC, empty where there is no value."""
+    """``symbol,timeframe,timestamp,open,...``; stamps in ISO-8601 UTC, empty where there is no value.
+
+    The head goes before the first row, or is written by ``end``: what fails before has written nothing.
+    """
 
     def __init__(self, file: IO[bytes], request: ExportRequest) -> None:
         self._file = file
         features = NAMES if request.features else ()
-        self._write([("symbol", "timeframe", "timestamp", *NUMBERS, "trades", *features)])
+        self._head = [("symbol", "timeframe", "timestamp", *NUMBERS, "trades", *features)]
 
     def write(self, symbol: str, timeframe: Timeframe, rows: Rows) -> None:
         for start in range(0, len(rows.bars), _ROWS_OF_TEXT):
             self._write_some(symbol, timeframe, rows.take(slice(start, start + _ROWS_OF_TEXT)))
+
+    def end(self) -> None:
+        """All has been written."""
+        self._write(())
 
     def _write_some(self, symbol: str, timeframe: Timeframe, rows: Rows) -> None:
         columns = [*(getattr(rows.bars, name) for name in NUMBERS), _known(rows), *rows.features.values()]
@@ -103,7 +113,8 @@ class _CsvSink:
 
     def _write(self, rows: Iterable[Sequence[str]]) -> None:
         lines = _Lines()
-        csv.writer(lines, lineterminator="\n").writerows(rows)
+        csv.writer(lines, lineterminator="\n").writerows(chain(self._head, rows))
+        self._head = []
         self._file.write("".join(lines).encode())
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import shlex
 import sys
+from datetime import date, timedelta
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"
 
@@ -42,3 +43,28 @@ async def test_the_demo_fills_a_database_that_the_printed_command_opens(command,
     assert f"warning: DATABASE_URL is not set: this run uses the embedded database in {tmp_path}/demo" in (
         unset.stderr
     ), "nobody is watching, so it is said even with --quiet"
+
+
+async def test_what_looks_at_the_demo_looks_at_what_it_has_and_asks_its_own_vendor(command):
+    nothing = {"DATABASE_URL": NOBODY, "POLYGON_API_KEY": None, "POLYGON_BASE_URL": "http://127.0.0.1:1"}
+    words = (
+        "scripts/backfill_gaps.py",
+        "scan",
+        "--demo",
+        "--symbols",
+        "AAPL",
+        "--timeframes",
+        "1d",
+        "--json",
+    )
+    scanned = await command(*words, **nothing)
+    year = await command(*words, "--days", "365", **nothing)
+    doctor = await command("scripts/backfill_status.py", "doctor", "--demo", "--json", **nothing)
+
+    days = [
+        date.fromisoformat(found["end"]) - date.fromisoformat(found["start"])
+        for found in (scanned.result["config"], year.result["config"])
+    ]
+    assert days == [timedelta(days=59), timedelta(days=364)]
+    levels = {check["check"]: check["level"] for check in doctor.result["checks"]}
+    assert "key" not in levels and levels["plan"] == levels["clock"] == levels["database"] == "ok"

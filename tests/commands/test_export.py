@@ -127,6 +127,15 @@ async def test_a_file_that_cannot_be_finished_leaves_the_old_one(command, filled
     assert [file.name for file in tmp_path.iterdir() if file.suffix == ".tmp"] == []
 
 
+async def test_nothing_goes_to_stdout_where_nothing_is_exported(command, filled):
+    words = (SCRIPT, "--format", "csv", "--output", "-", "--quiet", "--symbols")
+    unknown = await command(*words, "KO,NOBODY")
+    empty = await command(*words, "KO", "--start", "2099-01-01")
+
+    assert (unknown.status, unknown.stdout) == (1, "")
+    assert (empty.status, len(empty.stdout.splitlines())) == (0, 1), "the head alone"
+
+
 @pytest.mark.parametrize(
     "options",
     [
