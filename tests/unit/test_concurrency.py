@@ -171,16 +171,6 @@ async def test_the_next_item_is_fetched_while_one_is_worked_on_and_no_more(depth
             assert source.begun == min(item + 1 + depth, 10)
 
 
-async def test_fetching_and_working_overlap():
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    async with prefetch(Source(end=5, seconds=0.04).items()) as items:
-        async for _ in items:
-            await asyncio.sleep(0.04)
-
-    assert loop.time() - started < 0.04 * 8  # one after the other it takes 0.4 s
-
-
 async def test_an_error_comes_after_the_items_before_it():
     source, seen = Source(end=2, error=AnswerInvalid("bad page")), []
     with pytest.raises(AnswerInvalid, match="bad page"):
