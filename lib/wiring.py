@@ -24,13 +24,15 @@ from lib.symbols import ALWAYS_OPEN, NYSE, Instrument
 from lib.vendor.client import VendorClient
 
 ANSWERS_IN_FLIGHT = 8  # each holds at most two pages of 50,000 bars: this bounds memory
+UNLIMITED_AT_ONCE = 8  # without a limit the latency is what is left to wait for
 
 
 @dataclass(frozen=True, slots=True)
 class VendorTerms:
     """How the vendor may be asked. *rate_limit*: requests a minute, 0 = none but 100 a second.
 
-    *shared*: with all who use the key and the database; not where the vendor is the run's own.
+    *shared*: with all who use the key and the database; not where the vendor is the run's own. *at_once*: as many
+    requests on their way where there is a limit: three, 200 ms away, are 900 a minute.
     """
 
     rate_limit: int = 150
@@ -40,6 +42,11 @@ class VendorTerms:
     shared: bool = True
     max_outage_minutes: float = 60.0
     insecure_http: bool = False
+    at_once: int = 3
+
+    @property
+    def requests_at_once(self) -> int:
+        return self.at_once if self.rate_limit else max(self.at_once, UNLIMITED_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,7 @@ async def open_toolkit(
             budget=budget,
             clock=clock,
             policy=RetryPolicy(max_attempts=terms.max_attempts),
+            requests_at_once=terms.requests_at_once,
             breaker=Breaker(clock, longest_outage_seconds=terms.max_outage_minutes * 60.0),
         ) as vendor,
     ):

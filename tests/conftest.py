@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from hypothesis import settings
 
 from lib.store.binaries import NEWEST, program
 from lib.store.database import Database, open_url
@@ -30,6 +31,11 @@ EXTERNAL = os.environ.get("TEST_DATABASE_URL")
 HEARD = pytest.StashKey()  # what the processes that a test started have said
 SETTINGS = ("DATABASE_URL", "BACKFILL_HOME", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 PREFIXES = ("POLYGON_", "MASSIVE_", "ALERT_", "PG")
+
+
+# How long an example takes says something about the machine, nothing about the code.
+settings.register_profile("market-backfill", deadline=None)
+settings.load_profile("market-backfill")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,7 +9,7 @@ from lib.actions import Dividend, Split
 from lib.commands.running import told
 from lib.commands.summary import typed
 from lib.jobs.action_outcome import KindOutcome
-from lib.jobs.run import Report
+from lib.jobs.report import Report
 from lib.outcome import SeriesStatus
 
 MANY_FINDINGS = 20

@@ -36,7 +36,8 @@ from lib.commands.summary import (
 from lib.errors import BackfillError, LockHeld, RunInterrupted, UsageError
 from lib.gaps import gaps_of
 from lib.jobs.plan import skipped_sessions
-from lib.jobs.run import Pacing, Report, Request, carry_out, new_report, plan
+from lib.jobs.report import Pacing, Report, Request, new_report
+from lib.jobs.run import carry_out, plan
 from lib.jobs.scan import scan
 from lib.sessions import SessionTable
 from lib.settings import Secret, Settings, load_settings

@@ -103,7 +103,7 @@ def scan(
 
     async def main() -> int:
         from lib.commands.backfill import Job, Task, execute
-        from lib.jobs.run import Pacing
+        from lib.jobs.report import Pacing
 
         job = Job(
             script="backfill_gaps scan",
@@ -168,7 +168,7 @@ def fill(
     async def main() -> int:
         from lib.commands.after import Wanted
         from lib.commands.backfill import Job, Task, execute
-        from lib.jobs.run import Pacing
+        from lib.jobs.report import Pacing
 
         job = Job(
             script="backfill_gaps fill",
@@ -181,6 +181,7 @@ def fill(
                 max_attempts,
                 max_requests,
                 max_outage,
+                at_once=max_concurrent,
                 demo=demo,
                 insecure_http=insecure_http,
             ),

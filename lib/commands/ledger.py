@@ -14,7 +14,7 @@ from lib.commands.console import Console
 from lib.commands.matrix import span
 from lib.commands.running import Output, set_up_logging
 from lib.gaps import State, Stretch
-from lib.jobs.run import Request
+from lib.jobs.report import Request
 from lib.settings import load_settings
 from lib.store.database import open_database
 from lib.store.store import Store

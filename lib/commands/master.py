@@ -90,7 +90,7 @@ def backfill(
     async def main() -> int:
         from lib.commands.after import Wanted
         from lib.commands.backfill import Job, execute
-        from lib.jobs.run import Pacing
+        from lib.jobs.report import Pacing
 
         if pacing not in ("adaptive", "staggered"):
             raise UsageError(f"--pacing {pacing!r} is unknown", hint="adaptive or staggered")
@@ -105,6 +105,7 @@ def backfill(
                 max_attempts,
                 max_requests,
                 max_outage,
+                at_once=1 if sequential else max_concurrent,
                 demo=demo,
                 insecure_http=insecure_http,
             ),

@@ -57,7 +57,7 @@ def backfill(
     async def main() -> int:
         from lib.commands.after import Wanted
         from lib.commands.backfill import Job, execute
-        from lib.jobs.run import Pacing
+        from lib.jobs.report import Pacing
 
         job = Job(
             script="backfill_ohlcv",
@@ -70,6 +70,7 @@ def backfill(
                 max_attempts,
                 max_requests,
                 max_outage,
+                at_once=max_concurrent,
                 demo=demo,
                 insecure_http=insecure_http,
             ),

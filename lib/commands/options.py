@@ -11,7 +11,7 @@ from lib.commands.console import visible
 from lib.errors import UsageError
 
 if TYPE_CHECKING:  # heavy: imported inside the functions, for --help must be quick
-    from lib.jobs.run import Request
+    from lib.jobs.report import Request
     from lib.wiring import VendorTerms
 
 
@@ -34,7 +34,7 @@ Days = Annotated[
 Start = Annotated[str | None, typer.Option(metavar="DATE", help="First date, YYYY-MM-DD; excludes --days.")]
 End = Annotated[str | None, typer.Option(metavar="DATE", help="Last date, inclusive. Default: today.")]
 MaxConcurrent = Annotated[
-    int, typer.Option(metavar="N", min=1, max=50, help="Symbols of one group run at a time.")
+    int, typer.Option(metavar="N", min=1, max=50, help="Symbols of one group, and requests, at a time.")
 ]
 RateLimit = Annotated[
     int,
@@ -171,7 +171,7 @@ def parse_request(
     recheck: bool = False,
 ) -> "Request":
     """What is asked for. Raises UsageError if the options contradict each other or cannot be read."""
-    from lib.jobs.run import Request
+    from lib.jobs.report import Request
     from lib.timeframe import parse_timeframes
 
     if days is not None and (start or end):
@@ -197,6 +197,7 @@ def parse_terms(
     max_requests: int | None,
     max_outage: float = 60.0,
     *,
+    at_once: int = 3,
     demo: bool = False,
     insecure_http: bool = False,
 ) -> "VendorTerms":
@@ -205,7 +206,9 @@ def parse_terms(
     from lib.wiring import VendorTerms
 
     plans = parse_plans(plan) if plan else Plans()
-    return VendorTerms(rate_limit, max_attempts, max_requests, plans, not demo, max_outage, insecure_http)
+    return VendorTerms(
+        rate_limit, max_attempts, max_requests, plans, not demo, max_outage, insecure_http, at_once
+    )
 
 
 def as_texts(arguments: Mapping[str, Any]) -> dict[str, Any]:

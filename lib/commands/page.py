@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.audit import Audit, write_file
 from lib.jobs.gaps import GapReport, Scope
-from lib.jobs.run import Report
+from lib.jobs.report import Report
 from lib.page import Page, Shown, render
 from lib.redaction import Redaction
 from lib.sessions import SessionTable

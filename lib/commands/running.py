@@ -6,6 +6,7 @@ that ``--help`` is quick.
 
 import asyncio
 import errno
+import gc
 import json
 import logging
 import os
@@ -247,6 +248,11 @@ def _last_result(output: Output, document: dict[str, Any]) -> None:
         output.result(document)
 
 
+def _spare_what_is_loaded() -> None:
+    gc.freeze()
+    gc.enable()
+
+
 async def _with_signals(main: Callable[[], Coroutine[Any, Any, int]], output: Output) -> int:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     received: list[signal.Signals] = []
@@ -259,6 +265,10 @@ async def _with_signals(main: Callable[[], Coroutine[Any, Any, int]], output: Ou
                 sys.stderr.write(f"{which.name}: stopping; what is stored stays\n")
             task.cancel()
 
+    # What a command loads before it first waits stays to the end: nobody needs to look for garbage among it,
+    # neither now nor when the interpreter ends. Together that is a fifth of a second.
+    gc.disable()
+    loop.call_soon(_spare_what_is_loaded)
     for which in SIGNAL_STATUS:
         loop.add_signal_handler(which, stop, which)
     try:

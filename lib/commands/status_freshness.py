@@ -20,7 +20,7 @@ from lib.commands.status_reading import Place, Reading, hours, minute, reading, 
 from lib.commands.tables import fitted_table, result_console
 from lib.freshness import Freshness, worst
 from lib.gaps import Matrix
-from lib.jobs.run import Pacing, Request
+from lib.jobs.report import Pacing, Request
 from lib.jobs.status import SeriesState, matrix_of, stored_series
 from lib.timeframe import Timeframe
 from lib.wiring import VendorTerms

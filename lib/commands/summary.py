@@ -15,7 +15,7 @@ from rich.table import Table
 from lib.audit import Audit, Requests
 from lib.commands.progress import MARK, worst_status
 from lib.freshness import Freshness
-from lib.jobs.run import Report
+from lib.jobs.report import Report
 from lib.outcome import SeriesStatus, SymbolOutcome
 
 MANY_SYMBOLS = 40

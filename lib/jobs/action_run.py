@@ -10,7 +10,7 @@ from typing import Any
 from lib.clock import Clock
 from lib.errors import BackfillError, DatabaseError, UsageError
 from lib.jobs.action_outcome import ActionsOutcome
-from lib.jobs.actions import Asking, refresh_actions
+from lib.jobs.actions import Asking, Refresh
 from lib.jobs.record import run_end
 from lib.outcome import (
     COMPLETE_STATUS,
@@ -112,7 +112,9 @@ async def carry_out_actions(
         report.unknown = [name for name in names or () if name not in report.symbols]
         report.outcome = ActionsOutcome()
         asking = Asking.FULL if report.full else Asking.RECENT
-        await refresh_actions(toolkit, instruments, report.outcome, asking)
+        refresh = Refresh(toolkit, instruments, report.outcome, asking)
+        await refresh.ask()
+        await refresh.settle()
     except asyncio.CancelledError:
         report.interrupted = True
     except UsageError:

@@ -39,31 +39,45 @@ class Asking(Enum):
     DAILY = "daily"
 
 
-async def refresh_actions(
-    toolkit: Toolkit,
-    instruments: Sequence[Instrument],
-    outcome: ActionsOutcome,
-    asking: Asking = Asking.RECENT,
-) -> None:
-    """Bring splits and dividends of *instruments*, and the price basis, up to date; coins have none.
+class Refresh:
+    """Brings splits and dividends of *instruments*, and the price basis, up to date; coins have none.
 
-    After the bars of a run, for splits are judged by the day bars around them. Fills *outcome* as it goes.
-    Raises KeyRefused and DatabaseError, which concern everything; other failures are in the outcome.
+    In two steps, the first of which needs no bars. Both fill *outcome* as they go, and raise KeyRefused and
+    DatabaseError, which concern everything; other failures are in the outcome.
     """
-    shares = _shares(instruments)
-    now = toolkit.clock.now()
-    splits = _Refresh(toolkit, SPLITS, Split, outcome.splits, now)
-    await splits.run(shares, asking)
-    dividends = _Refresh(toolkit, DIVIDENDS, Dividend, outcome.dividends, now)
-    await dividends.run(shares, asking)
-    symbols = [i.symbol for i in shares]
-    settled = await toolkit.store.actions.settle(symbols, now)
-    outcome.suspects = [replace(one, new=one.new or one.split in splits.judged) for one in settled.suspects]
-    outcome.rebased = splits.rebased | settled.rebased
-    for looked_at, since in ((splits.whole, None), (set(symbols) - splits.whole, splits.today - FULL_AFTER)):
-        await toolkit.store.actions.find_jumps(sorted(looked_at), since, now)
-    outcome.jumps = await toolkit.store.actions.jumps(symbols, now)
-    outcome.unusable = await toolkit.store.actions.unusable_dividends(symbols, now)
+
+    def __init__(
+        self,
+        toolkit: Toolkit,
+        instruments: Sequence[Instrument],
+        outcome: ActionsOutcome,
+        asking: Asking = Asking.RECENT,
+    ) -> None:
+        self._toolkit, self._outcome, self._asking = toolkit, outcome, asking
+        self._shares = _shares(instruments)
+        self._now = toolkit.clock.now()
+        self._splits = _Listing(toolkit, SPLITS, Split, outcome.splits, self._now)
+        self._dividends = _Listing(toolkit, DIVIDENDS, Dividend, outcome.dividends, self._now)
+
+    async def ask(self) -> None:
+        """Ask the vendor, and store what it lists."""
+        await self._splits.run(self._shares, self._asking)
+        await self._dividends.run(self._shares, self._asking)
+
+    async def settle(self) -> None:
+        """Judge the splits by the day bars around them, as they are stored now, and what follows from it."""
+        actions, splits, outcome = self._toolkit.store.actions, self._splits, self._outcome
+        symbols = [i.symbol for i in self._shares]
+        settled = await actions.settle(symbols, self._now)
+        outcome.suspects = [
+            replace(one, new=one.new or one.split in splits.judged) for one in settled.suspects
+        ]
+        outcome.rebased = splits.rebased | settled.rebased
+        others = set(symbols) - splits.whole
+        for looked_at, since in ((splits.whole, None), (others, splits.today - FULL_AFTER)):
+            await actions.find_jumps(sorted(looked_at), since, self._now)
+        outcome.jumps = await actions.jumps(symbols, self._now)
+        outcome.unusable = await actions.unusable_dividends(symbols, self._now)
 
 
 async def plan_actions(
@@ -71,8 +85,8 @@ async def plan_actions(
 ) -> int:
     """About how many requests a refresh would send; of a server of the older generation it takes more."""
     outcome, now = ActionsOutcome(), toolkit.clock.now()
-    splits = _Refresh(toolkit, SPLITS, Split, outcome.splits, now)
-    dividends = _Refresh(toolkit, DIVIDENDS, Dividend, outcome.dividends, now)
+    splits = _Listing(toolkit, SPLITS, Split, outcome.splits, now)
+    dividends = _Listing(toolkit, DIVIDENDS, Dividend, outcome.dividends, now)
     shares = _shares(instruments)
     return await splits.pages(shares, asking) + await dividends.pages(shares, asking)
 
@@ -91,7 +105,7 @@ class _Due:
 
 
 @dataclass(slots=True)
-class _Refresh(Generic[E]):
+class _Listing(Generic[E]):
     """One kind of event being asked for and written. *whole*: symbols asked about in full.
 
     What was written has been settled: *rebased*, and *judged*, splits found to be suspect.

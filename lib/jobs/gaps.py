@@ -15,6 +15,7 @@ from lib.gaps import Matrix, State, Stretch, cell_of, gaps_of
 from lib.jobs.ohlcv import Progress, Wanted, backfill_symbol
 from lib.outcome import SymbolOutcome
 from lib.plan import DateRange
+from lib.store.bars import Series
 from lib.store.gaps import Question, Seen, gap_row
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
@@ -260,7 +261,7 @@ def _instants(instrument: Instrument, gap: Stretch) -> Range:
 
 async def _may_ask_again(toolkit: Toolkit, instrument: Instrument, timeframe: Timeframe, span: Range) -> bool:
     """Whether the empty answers in *span* are old enough that another one would say something new."""
-    rows = await toolkit.store.read_ledger(instrument.symbol, timeframe, *span)
+    [rows] = await toolkit.store.read_ledgers([(Series(instrument.symbol, timeframe), span)])
     asked = [
         r.fetched_at
         for r in rows
@@ -292,18 +293,15 @@ async def _record(toolkit: Toolkit, scopes: Sequence[Scope], report: GapReport, 
     """Bring the ledger of gaps to what is true now."""
     now = toolkit.clock.now()
 
-    async def note(item: tuple[Scope, Timeframe, list[Stretch]]) -> None:
-        scope, timeframe, stretches = item
-        key = (scope.instrument.symbol, timeframe)
-        seen = Seen(run_id, report.rounds.get(key, 0), report.reasons.get(key))
-        await toolkit.store.record_gaps(*key, stretches, _scanned(scope, stretches), now, seen)
+    of_symbol = {scope.instrument.symbol: scope for scope in scopes}
 
-    items = [
-        (scope, timeframe, stretches)
-        for scope in scopes
-        for timeframe, stretches in report.after.get(scope.instrument.symbol, {}).items()
-    ]
-    await run_bounded(items, note, limit=DETECTORS)
+    async def note(series: Series) -> None:
+        key, stretches = (series.symbol, series.timeframe), report.after[series.symbol][series.timeframe]
+        seen = Seen(run_id, report.rounds.get(key, 0), report.reasons.get(key))
+        scanned = _scanned(of_symbol[series.symbol], stretches)
+        await toolkit.store.record_gaps(*key, stretches, scanned, now, seen)
+
+    await run_bounded(await toolkit.store.series_to_note(report.after), note, limit=DETECTORS)
 
 
 def _scanned(scope: Scope, stretches: Sequence[Stretch]) -> tuple[date, date]:

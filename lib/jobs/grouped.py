@@ -16,8 +16,7 @@ from lib.cover import dates_worth_grouping
 from lib.coverage import Range, clip
 from lib.errors import BudgetSpent, KeyRefused, VendorError
 from lib.estimate import Purpose
-from lib.jobs.ohlcv import Lacking, Wanted, lacking
-from lib.plan import fetched_timeframes
+from lib.jobs.ohlcv import Lacks, Wanted
 from lib.sessions import SessionTable
 from lib.store.answers import Answer
 from lib.store.bars import Written
@@ -49,20 +48,19 @@ class GroupedPlan:
     lacks: list[Lack] = field(default_factory=list)
 
 
-async def plan_grouped(
-    toolkit: Toolkit, scopes: Sequence[tuple[Instrument, Wanted]]
-) -> tuple[list[GroupedPlan], dict[str, Lacking]]:
+def plan_grouped(
+    toolkit: Toolkit, scopes: Sequence[tuple[Instrument, Wanted]], known: Lacks
+) -> list[GroupedPlan]:
     """For stocks with ETFs, and for coins: which dates are cheaper asked for all symbols at once.
 
-    And what each symbol lacks of its day bars, where they are fetched.
+    *known*: what lacks of each series.
     """
-    known: dict[str, Lacking] = {}
     lacks: dict[AssetClass, list[Lack]] = {}
     for instrument, wanted in scopes:
         market = AssetClass.CRYPTO if instrument.asset_class is AssetClass.CRYPTO else AssetClass.STOCK
-        if Timeframe.D1 not in fetched_timeframes(wanted.timeframes, derive=wanted.derive):
+        lack = known.get((instrument.symbol, Timeframe.D1))
+        if lack is None:
             continue
-        lack = known[instrument.symbol] = await lacking(toolkit, instrument, wanted, Timeframe.D1)
         days = _sessions_in(lack.ranges, toolkit.sessions[instrument.calendar])
         lacks.setdefault(market, []).append(Lack(instrument, wanted, lack.ranges, days))
     plans = []
@@ -71,7 +69,7 @@ async def plan_grouped(
         if chosen:
             served = [lack for lack in members if lack.days & chosen]
             plans.append(GroupedPlan(market, sorted(chosen), served))
-    return plans, known
+    return plans
 
 
 def _sessions_in(ranges: Sequence[Range], sessions: SessionTable) -> frozenset[int]:

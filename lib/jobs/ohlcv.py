@@ -32,7 +32,7 @@ from lib.plan import (
 )
 from lib.sessions import SessionTable
 from lib.store.answers import Answer
-from lib.store.bars import Written
+from lib.store.bars import Series, Written
 from lib.symbols import Instrument
 from lib.timeframe import Timeframe
 from lib.vendor.paging import Page
@@ -40,7 +40,6 @@ from lib.wiring import Toolkit
 from lib.zones import window_ends, window_starts
 
 _NOTHING: Mapping[Timeframe, Sequence[Range]] = {}
-_UNKNOWN: Mapping[Timeframe, "Lacking"] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,9 @@ class Lacking:
     rows: list[LedgerRow]
 
 
+Lacks = dict[tuple[str, Timeframe], Lacking]  # by symbol and timeframe
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesPlan:
     """What will be asked for one fetched series, and why nothing more. *rows*: of the ledger."""
@@ -93,17 +95,18 @@ async def plan_symbol(
     instrument: Instrument,
     wanted: Wanted,
     given: Mapping[Timeframe, Sequence[Range]] = _NOTHING,
-    known: Mapping[Timeframe, Lacking] = _UNKNOWN,
+    known: Lacks | None = None,
 ) -> list[SeriesPlan]:
     """The requests that would complete *wanted* now, per series asked of the vendor.
 
-    *given*: what will come by another way. *known*: what lacks of a series, where it was just found.
+    *given*: what will come by another way. *known*: what lacks, if it was just found.
     Raises HorizonExceeded for dates the trading calendar does not know.
     """
     toolkit.sessions[instrument.calendar].indices(wanted.dates.start, wanted.dates.end + timedelta(days=1))
+    known = known or await find_lacking(toolkit, [(instrument, wanted)])
     plans = []
     for timeframe in fetched_timeframes(wanted.timeframes, derive=wanted.derive):
-        lack = known.get(timeframe) or await lacking(toolkit, instrument, wanted, timeframe)
+        lack = known[instrument.symbol, timeframe]
         missing = subtract(lack.ranges, given.get(timeframe, ()))
         before = union((row.start_ms, row.end_ms) for row in lack.rows)
         asked = await _windows(toolkit, instrument, timeframe, missing)
@@ -125,11 +128,21 @@ async def _windows(
     return windows(missing, timeframe, instrument, sessions, seen)
 
 
-async def lacking(toolkit: Toolkit, instrument: Instrument, wanted: Wanted, timeframe: Timeframe) -> Lacking:
-    """What lacks of a fetched series by the ledger."""
-    span = wanted_range(wanted.dates, wanted.timeframes, timeframe, instrument.zone)
-    rows = await toolkit.store.read_ledger(instrument.symbol, timeframe, *span)
-    return Lacking(_missing(toolkit, instrument, wanted, timeframe, rows), rows)
+async def find_lacking(toolkit: Toolkit, scopes: Sequence[tuple[Instrument, Wanted]]) -> Lacks:
+    """What lacks of every series that is fetched for *scopes*, by the ledger."""
+    series = [
+        (instrument, wanted, timeframe)
+        for instrument, wanted in scopes
+        for timeframe in fetched_timeframes(wanted.timeframes, derive=wanted.derive)
+    ]
+    spans = [
+        (Series(i.symbol, timeframe), wanted_range(wanted.dates, wanted.timeframes, timeframe, i.zone))
+        for i, wanted, timeframe in series
+    ]
+    return {
+        (i.symbol, timeframe): Lacking(_missing(toolkit, i, wanted, timeframe, rows), rows)
+        for (i, wanted, timeframe), rows in zip(series, await toolkit.store.read_ledgers(spans), strict=True)
+    }
 
 
 def _missing(
@@ -332,14 +345,14 @@ class _SymbolRun:
         """Conclude the wanted series; a derived one shares the fate of what it is made of."""
         for plan in plans:
             self.outcome(plan.timeframe).settle(refused_before=plan.refused_before)
-        for timeframe in self.wanted.timeframes:
+        timeframes = self.wanted.timeframes
+        stored = await self.toolkit.store.audited_bars(self.instrument, timeframes, self.wanted.dates)
+        for timeframe in timeframes:
             outcome = self.outcome(timeframe)
             if timeframe not in {plan.timeframe for plan in plans}:
                 base = self.outcome(timeframe.base)
                 outcome.status, outcome.error = base.status, base.error
-            outcome.bars, outcome.first, outcome.last = await self.toolkit.store.audited_bars(
-                self.instrument, timeframe, self.wanted.dates
-            )
+            outcome.bars, outcome.first, outcome.last = stored[timeframe]
         self.symbol_outcome.series.sort(key=lambda series: series.timeframe.step_ms)
 
 

@@ -18,7 +18,7 @@ from lib.estimate import (
 )
 from lib.jobs.actions import plan_actions
 from lib.jobs.grouped import GroupedPlan, plan_grouped, spans_given
-from lib.jobs.ohlcv import SeriesPlan, Wanted, plan_symbol, standing
+from lib.jobs.ohlcv import SeriesPlan, Wanted, find_lacking, plan_symbol, standing
 from lib.plan import kept_range, listed_from_ms, wanted_range
 from lib.symbols import AssetClass, Instrument, is_coin_ticker
 from lib.timeframe import Timeframe
@@ -73,14 +73,14 @@ async def plan_run(
     Of *look_ups* only that they are looked up, and, unless they are coins, their splits and dividends.
     Raises HorizonExceeded for dates the trading calendar does not know.
     """
-    markets, known = await plan_grouped(toolkit, scopes)
+    known = await find_lacking(toolkit, scopes)
+    markets = plan_grouped(toolkit, scopes, known)
     given = [spans_given(toolkit, market) for market in markets]
     plans = {}
     for instrument, wanted in scopes:
         symbol = instrument.symbol
         spans = [span for market in given for span in market.get(symbol, ())]
-        found = {Timeframe.D1: known[symbol]} if symbol in known else {}
-        plans[symbol] = await plan_symbol(toolkit, instrument, wanted, {Timeframe.D1: spans}, found)
+        plans[symbol] = await plan_symbol(toolkit, instrument, wanted, {Timeframe.D1: spans}, known)
     shares = [instrument for instrument, _ in scopes]
     shares += [Instrument(name, AssetClass.STOCK, name) for name in look_ups if not is_coin_ticker(name)]
     return RunPlan(scopes, plans, markets, look_ups, await plan_actions(toolkit, shares) if actions else 0)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from lib.audit import Audit
 from lib.jobs.gaps import GapReport, look
-from lib.jobs.run import Report, untouched
+from lib.jobs.report import Report
+from lib.jobs.run import untouched
 from lib.outcome import SymbolOutcome
 from lib.wiring import Toolkit
 

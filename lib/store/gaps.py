@@ -1,6 +1,6 @@
 """Gaps in the database: detection by SQL over many series at once, and the ledger ``backfill_gaps``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from lib.gaps import (
     suspects,
 )
 from lib.sessions import Delay, Plans
+from lib.store.bars import Series
 from lib.store.locks import lock_series
 from lib.store.series_status import restate_series
 from lib.store.symbols import read_instruments
@@ -152,6 +153,22 @@ class Seen:
     run_id: str | None
     attempts: int = 0
     reason: str | None = None
+
+
+async def series_to_note(
+    connection: asyncpg.Connection, found: Mapping[str, Mapping[Timeframe, Sequence[Stretch]]]
+) -> list[Series]:
+    """The series of *found* for which ``record_gaps`` may have something to do: most have no gap, old or new."""
+    rows = await connection.fetch(sql.load("series_with_open_gaps"), list(found))
+    with_open = {Series(row["symbol"], Timeframe(row["timeframe"])) for row in rows}
+    return [
+        series
+        for symbol, timeframes in found.items()
+        for timeframe, stretches in timeframes.items()
+        if (series := Series(symbol, timeframe)) in with_open
+        or gaps_of(stretches)
+        or any(stretch.state in _BARS_WENT_OR_CAME for stretch in stretches)
+    ]
 
 
 async def record_gaps(

@@ -15,22 +15,38 @@ async def read_ledger(
     connection: asyncpg.Connection, series: Series, start_ms: int, end_ms: int
 ) -> list[LedgerRow]:
     """The rows of *series* that overlap or touch [start_ms, end_ms), oldest first."""
+    [rows] = await read_ledgers(connection, [(series, (start_ms, end_ms))])
+    return rows
+
+
+async def read_ledgers(
+    connection: asyncpg.Connection, wanted: Sequence[tuple[Series, Range]]
+) -> list[list[LedgerRow]]:
+    """For each series and range the rows that overlap or touch it, oldest first; in one round trip."""
     rows = await connection.fetch(
-        sql.load("read_ledger"), series.symbol, series.timeframe, from_ms(start_ms), from_ms(end_ms)
+        sql.load("read_ledgers"),
+        [series.symbol for series, _ in wanted],
+        [series.timeframe for series, _ in wanted],
+        [from_ms(start) for _, (start, _) in wanted],
+        [from_ms(end) for _, (_, end) in wanted],
     )
-    return [
-        LedgerRow(
-            to_ms(row["range_start"]),
-            to_ms(row["range_end"]),
-            Answered(row["outcome"]),
-            row["n_bars"],
-            row["attempt"],
-            row["fetched_at"],
-            row["verify_after"],
-            row["id"],
-        )
-        for row in rows
-    ]
+    found: list[list[LedgerRow]] = [[] for _ in wanted]
+    for row in rows:
+        found[row["number"] - 1].append(_ledger_row(row))
+    return found
+
+
+def _ledger_row(row: asyncpg.Record) -> LedgerRow:
+    return LedgerRow(
+        to_ms(row["range_start"]),
+        to_ms(row["range_end"]),
+        Answered(row["outcome"]),
+        row["n_bars"],
+        row["attempt"],
+        row["fetched_at"],
+        row["verify_after"],
+        row["id"],
+    )
 
 
 async def write_ledger(

@@ -85,6 +85,13 @@ class Store:
         async with self._connection() as connection:
             return await gaps.find_stretches(connection, calendar, zone, names, question)
 
+    async def series_to_note(
+        self, found: Mapping[str, Mapping[Timeframe, Sequence[Stretch]]]
+    ) -> list[Series]:
+        """The series of *found* of which the ledger of gaps may have something to learn."""
+        async with self._connection() as connection:
+            return await gaps.series_to_note(connection, found)
+
     async def record_gaps(
         self,
         symbol: str,
@@ -117,22 +124,23 @@ class Store:
         async with self._connection() as connection:
             await answers.write_not_entitled(connection, instrument, timeframe, refused, now)
 
-    async def read_ledger(
-        self, symbol: str, timeframe: Timeframe, start_ms: int, end_ms: int
-    ) -> list[LedgerRow]:
-        """The answered ranges of a series that overlap or touch [start_ms, end_ms)."""
+    async def read_ledgers(self, wanted: Sequence[tuple[Series, Range]]) -> list[list[LedgerRow]]:
+        """For each series and range the answered ranges that overlap or touch it."""
         async with self._connection() as connection:
-            return await ledger.read_ledger(connection, Series(symbol, timeframe), start_ms, end_ms)
+            return await ledger.read_ledgers(connection, wanted)
 
     async def audited_bars(
-        self, instrument: Instrument, timeframe: Timeframe, dates: DateRange
-    ) -> tuple[int, datetime | None, datetime | None]:
+        self, instrument: Instrument, timeframes: Sequence[Timeframe], dates: DateRange
+    ) -> dict[Timeframe, tuple[int, datetime | None, datetime | None]]:
         """How many bars are stored for *dates* by the audited counts, and the first and last stamp."""
         async with self._connection() as connection:
-            row = await connection.fetchrow(
-                sql.load("count_audited_bars"), instrument.symbol, timeframe, dates.start, dates.end
+            rows = await connection.fetch(
+                sql.load("count_audited_bars"), instrument.symbol, timeframes, dates.start, dates.end
             )
-        return (row["n_bars"], row["first_ts"], row["last_ts"]) if row else (0, None, None)
+        stored = {
+            Timeframe(row["timeframe"]): (row["n_bars"], row["first_ts"], row["last_ts"]) for row in rows
+        }
+        return {timeframe: stored.get(timeframe, (0, None, None)) for timeframe in timeframes}
 
     async def bars_a_session(self, instrument: Instrument) -> float | None:
         """How many minutes a session of it has on average, by the audited counts; None where few were seen."""

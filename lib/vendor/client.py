@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 32 * 2**20  # 50,000 bars are about 5 MB
-MAX_IN_FLIGHT = 16
+_ANSWERS_HELD = 16
 _MAX_DECODING = 1  # decoding holds the interpreter's lock: a second one at a time only takes memory
 _MAX_PAGES = 10_000
 _WORTH_A_THREAD_BYTES = 32 * 2**10
@@ -64,12 +64,12 @@ class _Question(Generic[T]):
 class VendorClient:
     """One key's conversation with the vendor. Made by ``open``; may be shared by any number of tasks."""
 
-    def __init__(self, wire: Wire, policy: RetryPolicy, breaker: Breaker, max_in_flight: int) -> None:
+    def __init__(self, wire: Wire, policy: RetryPolicy, breaker: Breaker) -> None:
         self.breaker = breaker
         self._wire = wire
         self._policy = policy
         # Bodies and the objects of their decoding are what takes memory: both are bounded.
-        self._in_flight = asyncio.Semaphore(max_in_flight)
+        self._held = asyncio.Semaphore(_ANSWERS_HELD)
         self._decoding = asyncio.Semaphore(_MAX_DECODING)
         self._old_actions = False  # learnt from the first 404
 
@@ -86,12 +86,13 @@ class VendorClient:
         breaker: Breaker | None = None,
         timeout_seconds: float = 30.0,
         max_body_bytes: int = MAX_BODY_BYTES,
-        max_in_flight: int = MAX_IN_FLIGHT,
+        requests_at_once: int = 8,
     ) -> AsyncIterator[Self]:
         """A client for the host of *base_url* (no trailing slash), closed at the end of the block.
 
         *timeout_seconds* bounds one try from its slot in the budget to the last byte; it is of the machine's
-        time, whatever *clock* says. *max_body_bytes* bounds a body as sent and unpacked.
+        time, whatever *clock* says. *max_body_bytes* bounds a body as sent and unpacked. *requests_at_once*: on
+        their way; of what has come, more may still be read.
         """
         async with open_wire(
             base_url=base_url,
@@ -100,9 +101,9 @@ class VendorClient:
             clock=clock,
             timeout_seconds=timeout_seconds,
             max_body_bytes=max_body_bytes,
-            connections=max_in_flight,
+            at_once=requests_at_once,
         ) as wire:
-            yield cls(wire, policy or RetryPolicy(), breaker or Breaker(clock), max_in_flight)
+            yield cls(wire, policy or RetryPolicy(), breaker or Breaker(clock))
 
     @property
     def counters(self) -> Counters:
@@ -269,7 +270,7 @@ class VendorClient:
     async def _try(self, question: _Question[T]) -> T | Refusal:
         while True:
             try:
-                async with self._in_flight, self.breaker.attempt() as may_be_sent:
+                async with self._held, self.breaker.attempt() as may_be_sent:
                     return await self._answer(question, may_be_sent)
             except NotSent:
                 continue

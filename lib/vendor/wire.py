@@ -43,6 +43,7 @@ class Wire:
     max_body_bytes: int
     counters: Counters
     redactor: Redactor
+    at_once: asyncio.Semaphore
 
     @property
     def origin(self) -> URL:
@@ -59,7 +60,7 @@ class Wire:
         """
         subject = f"GET {self.redactor.clean(path)}"
         asked_at = self.clock.monotonic()
-        async with AsyncExitStack() as closing:
+        async with self.at_once, AsyncExitStack() as closing:
             async with self.budget.request(self.timeout_seconds):
                 if not may_be_sent():
                     raise NotSent
@@ -168,11 +169,11 @@ async def open_wire(
     clock: Clock,
     timeout_seconds: float,
     max_body_bytes: int,
-    connections: int,
+    at_once: int,
 ) -> AsyncIterator[Wire]:
-    """A Wire over at most *connections* kept-alive connections, closed at the end of the block."""
+    """A Wire with at most *at_once* requests on their way, closed at the end of the block."""
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections),
+        connector=aiohttp.TCPConnector(limit=at_once),
         timeout=aiohttp.ClientTimeout(
             total=None
         ),  # each try has its own bound, the time in the pool included
@@ -191,6 +192,7 @@ async def open_wire(
             max_body_bytes=max_body_bytes,
             counters=Counters(),
             redactor=Redactor(key),
+            at_once=asyncio.Semaphore(at_once),
         )
 
 

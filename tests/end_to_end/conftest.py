@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from lib.clock import Clock, SystemClock
-from lib.jobs.run import Pacing, Report, Request, carry_out, new_report
+from lib.jobs.report import Pacing, Report, Request, new_report
+from lib.jobs.run import carry_out
 from lib.outcome import SymbolOutcome
 from lib.sessions import Plans
 from lib.settings import Secret, Settings

@@ -3,6 +3,7 @@
 import pytest
 
 from lib.clock import ScaledClock
+from lib.concurrency import run_bounded
 from lib.vendor.emulator.settings import EmulatorSettings
 from lib.vendor.emulator.simulated import SimulatedMarket
 from tests.emulator import Emulator
@@ -26,6 +27,21 @@ async def test_of_a_limit_nothing_is_exceeded_and_nothing_is_left_unused(workben
     assert 60 <= sent[LIMIT] <= 60 * 1.05
     assert 120 <= sent[2 * LIMIT] <= 120 * 1.05
     assert counts.busiest_window == LIMIT
+
+
+@pytest.mark.parametrize(
+    ("terms", "most"),
+    [({}, 3), ({"at_once": 2}, 2), ({"rate_limit": 0}, 8), ({"rate_limit": 0, "at_once": 9}, 9)],
+)
+async def test_as_many_requests_are_on_their_way_as_symbols_and_more_where_there_is_no_limit(
+    workbench_of, terms, most
+):
+    async with Emulator(SimulatedMarket(), EmulatorSettings(latency_seconds=0.3)) as emulator:
+        bench = workbench_of(emulator)
+        async with bench.toolkit(**terms) as toolkit:
+            await run_bounded(range(20), lambda _: toolkit.vendor.ticker_details("KO"), limit=20)
+
+    assert emulator.counts.most_in_flight == most
 
 
 async def test_a_vendor_that_refuses_one_in_five_loses_nothing_and_every_refusal_is_counted(workbench_of):

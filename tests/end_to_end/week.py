@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from lib.freshness import Freshness
 from lib.health import Health, judge
-from lib.jobs.run import Report
+from lib.jobs.report import Report
 from lib.jobs.status import SeriesState, read_facts, stored_series
 from lib.store.database import Database, open_url
 from lib.store.records import Records

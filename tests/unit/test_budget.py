@@ -117,7 +117,7 @@ outcomes = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     limit=st.integers(1, 40),
     concurrency=st.integers(1, 60),
@@ -163,7 +163,7 @@ def test_no_window_of_the_vendor_holds_more_than_the_limit(limit, concurrency, l
     assert most_in_any(60.0, arrivals) <= limit
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     limit=st.integers(5, 200),
     latency=st.floats(0.01, 1.0),

@@ -58,7 +58,7 @@ def assert_same(ours: FloatArray, theirs: FloatArray, name: str, within: float =
 
 
 @given(parts=segments, share=st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_bars_to_come_change_nothing(parts: list[tuple[str, int, int]], share: float) -> None:
     bars = bars_of(parts)
     n = int(share * len(bars))
@@ -79,7 +79,7 @@ def test_bars_to_come_change_nothing(parts: list[tuple[str, int, int]], share: f
     parts=[("crash", 400, 1), ("jump", 300, 2), ("quiet", 399, 3), ("flat", 350, 4), ("walk", 40, 5)],
     share=0.9,
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_tail_with_its_look_back_equals_the_whole(parts: list[tuple[str, int, int]], share: float) -> None:
     bars = bars_of(parts)
     first = int(
@@ -103,7 +103,7 @@ def test_a_tail_with_its_look_back_equals_the_whole(parts: list[tuple[str, int, 
 
 @given(parts=segments, power=st.integers(-60, 40))
 @example(parts=[("walk", 40, 1), ("quiet", 150, 2)], power=-60)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_power_of_two_scales_to_the_last_digit(parts: list[tuple[str, int, int]], power: int) -> None:
     bars, by = bars_of(parts), 2.0**power
 
@@ -115,7 +115,7 @@ def test_a_power_of_two_scales_to_the_last_digit(parts: list[tuple[str, int, int
 
 
 @given(seed=st.integers(0, 2**32), by=st.floats(1e-6, 1e6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_factor_of_the_price_scales_as_the_table_says(seed: int, by: float) -> None:
     bars = bars_of([("walk", 700, seed)])
 
@@ -127,7 +127,7 @@ def test_any_factor_of_the_price_scales_as_the_table_says(seed: int, by: float) 
 
 
 @given(seed=st.integers(0, 2**32), by=st.floats(1e-6, 1e6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_factor_of_the_volume_scales_as_the_table_says(seed: int, by: float) -> None:
     bars = bars_of([("walk", 700, seed)])
     traded = Bars(
@@ -142,7 +142,7 @@ def test_any_factor_of_the_volume_scales_as_the_table_says(seed: int, by: float)
 
 
 @given(parts=segments, price=st.sampled_from([0.0001, 1.0, 400_000.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_after_the_warm_up_every_value_is_a_number_within_its_bounds(parts, price: float) -> None:
     bars = bars_of(parts, price)
     values = compute(bars, PER_YEAR)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from lib.bars import Bars
 from lib.jobs.action_outcome import ActionsOutcome
-from lib.jobs.actions import Asking, refresh_actions
+from lib.jobs.actions import Asking, Refresh
 from lib.zones import NEW_YORK, midnight_ms
 from tests.emulator import Emulator
 
@@ -21,7 +21,9 @@ async def refreshed(bench, *symbols, full=False, asking=Asking.RECENT, **terms):
     async with bench.toolkit(rate_limit=0, **terms) as toolkit:
         instruments = await toolkit.store.instruments(symbols or None)
         outcome = ActionsOutcome()
-        await refresh_actions(toolkit, instruments, outcome, Asking.FULL if full else asking)
+        refresh = Refresh(toolkit, instruments, outcome, Asking.FULL if full else asking)
+        await refresh.ask()
+        await refresh.settle()
         return outcome
 
 

@@ -5,7 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from lib.jobs.actions import plan_actions
-from lib.jobs.run import Request, plan
+from lib.jobs.report import Request
+from lib.jobs.run import plan
 from lib.timeframe import Timeframe
 from lib.vendor.emulator.market import Dividend, MemoryMarket, Split
 from tests.end_to_end.corporate_actions.asking import flat, split_row
