@@ -8,7 +8,7 @@ from lib.commands import options
 from lib.commands.running import Output, run
 
 if TYPE_CHECKING:  # heavy
-    from lib.jobs.run import Request
+    from lib.jobs.report import Request
 
 app = typer.Typer(
     add_completion=False,
