@@ -118,23 +118,44 @@ def windows(
     """The fewest windows that hold *missing*, none over ``WINDOW_BASE_BARS`` base bars.
 
     Greedy from the left: a window opens at the first missing instant and takes in every following missing
-    range while it fits; asking a little of what is covered again is cheaper than another request. Ranges too
-    long for one window are split where a session ends. What holds no session's hours is not asked at all: it
-    becomes part of the window that reaches the next session. (gap-model §3.10)
+    range while it fits whole; asking a little of what is covered again is cheaper than another request. Where
+    it takes fewer windows they are filled to the last session, with a part of a range. Ranges too long for one
+    window are split where a session ends. What holds no session's hours is not asked at all: it becomes part
+    of the window that reaches the next session. (gap-model §3.10)
 
     *seen*: minute bars that a session of this name was seen to have on average.
     """
     if not missing:
         return []
     counter = _BaseBars(timeframe, instrument, sessions, seen)
+    plans = [
+        [Window(timeframe, *span, bars) for span in spans if (bars := counter.count(*span))]
+        for spans in (_of_whole_ranges(missing, counter), _filled(missing, counter))
+    ]
+    return min(plans, key=len)  # the first of equals: it asks less of what is covered
+
+
+def _of_whole_ranges(missing: Sequence[Range], counter: "_BaseBars") -> list[Range]:
     out: list[Range] = []
     for start, end in (piece for r in missing for piece in counter.split(r)):
         if out and counter.count(out[-1][0], end) <= WINDOW_BASE_BARS:
             out[-1] = (out[-1][0], end)
         else:
             out.append((start, end))
-    asked = [Window(timeframe, start, end, counter.count(start, end)) for start, end in out]
-    return [window for window in asked if window.base_bars]
+    return out
+
+
+def _filled(missing: Sequence[Range], counter: "_BaseBars") -> list[Range]:
+    """No cover takes fewer windows: each reaches as far as it can before the next opens."""
+    out: list[Range] = []
+    for start, end in missing:
+        while start < end:
+            if not out or counter.furthest(out[-1][0]) <= start:
+                out.append((start, start))
+            opened = out[-1][0]
+            start = min(end, counter.furthest(opened))
+            out[-1] = (opened, start)
+    return out
 
 
 def marked(
@@ -193,12 +214,12 @@ class _BaseBars:
         start, end = piece
         out: list[Range] = []
         while start < end:
-            cut = min(end, self._furthest(start))
+            cut = min(end, self.furthest(start))
             out.append((start, cut))
             start = cut
         return out
 
-    def _furthest(self, start_ms: int) -> int:
+    def furthest(self, start_ms: int) -> int:
         """The latest local midnight at which a window opened at *start_ms* is still small enough."""
         first = int(np.searchsorted(self._ends, start_ms, side="right"))
         fits = int(np.searchsorted(self._total, self._total[first] + WINDOW_BASE_BARS, side="right")) - 1

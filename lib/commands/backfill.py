@@ -43,9 +43,6 @@ from lib.sessions import SessionTable
 from lib.settings import Secret, Settings, load_settings
 from lib.store.database import Database, open_database
 from lib.store.locks import run_lock
-from lib.vendor.emulator.server import Emulator
-from lib.vendor.emulator.settings import DEFAULT_KEY
-from lib.vendor.emulator.simulated import SimulatedMarket
 from lib.wiring import Toolkit, VendorTerms, open_toolkit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -297,6 +294,11 @@ async def _demo(settings: Settings, job: Job) -> AsyncIterator[Settings]:
 @asynccontextmanager
 async def demo_vendor(settings: Settings) -> AsyncIterator[Settings]:
     """*settings* with the vendor of the demo, which serves during the block."""
+    # Heavy, and no part of a run of the user's own.
+    from lib.vendor.emulator.server import Emulator
+    from lib.vendor.emulator.settings import DEFAULT_KEY
+    from lib.vendor.emulator.simulated import SimulatedMarket
+
     async with Emulator(SimulatedMarket()) as emulator:
         yield replace(settings, base_url=emulator.url, api_key=Secret(DEFAULT_KEY))
 

@@ -1,6 +1,7 @@
 """Windows: as few as may be, none too large, whole sessions, on the vendor's grid."""
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from lib.clock import to_ms
 from lib.cover import dates_worth_grouping
-from lib.coverage import subtract, union
+from lib.coverage import clip, subtract, union
 from lib.errors import UsageError
 from lib.plan import (
     PAGE_BASE_BARS,
@@ -243,3 +244,28 @@ def test_the_plan_covers_what_lacks_asks_nothing_covered_and_no_pure_strategy_is
     by_symbol = sum(len(windows(r, Timeframe.D1, STOCK, WEEKDAYS)) for r in lacks.values())
     assert requests <= by_symbol
     assert requests <= len(frozenset().union(*days.values()))
+
+
+@given(
+    st.booleans(),
+    st.lists(st.tuples(st.integers(0, 365 * 1440), st.integers(1, 90 * 1440)), max_size=12),
+)
+def test_the_plan_of_minutes_covers_what_lacks_and_is_cheaper_than_gap_by_gap_or_all_of_it(coin, pieces):
+    """Minutes under random ledgers; what is covered is asked only between two gaps, to save a request."""
+    instrument, sessions = (COIN, ALWAYS) if coin else (STOCK, WEEKDAYS)
+    wanted = (ny("2024-01-02"), ny("2025-01-02"))
+    covered = union((wanted[0] + a * MINUTE_MS, wanted[0] + (a + n) * MINUTE_MS) for a, n in pieces)
+    missing = missing_ranges(wanted, wanted[1], covered)
+
+    asked = windows(missing, Timeframe.M1, instrument, sessions)
+
+    spans = [(w.start_ms, w.end_ms) for w in asked]
+    for opens, closes in zip(sessions.extended_open_ms, sessions.extended_close_ms, strict=True):
+        lacks = clip(missing, int(opens), int(closes))
+        assert subtract(lacks, spans) == [], "every minute of a session that lacks is asked for"
+    assert spans == sorted(spans) and all(a[1] <= b[0] for a, b in pairwise(spans)), "none of them twice"
+    for start, end in spans:
+        assert subtract([(start, start + MINUTE_MS), (end - MINUTE_MS, end)], missing) == []
+    gap_by_gap = sum(len(windows([one], Timeframe.M1, instrument, sessions)) for one in missing)
+    assert len(asked) <= gap_by_gap
+    assert len(asked) <= len(windows([wanted], Timeframe.M1, instrument, sessions))
