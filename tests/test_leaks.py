@@ -13,7 +13,7 @@ from tests.leaks import KEY
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
 PLANTED = 17  # secrets
-QUIETLY = ("--color=no", "--tb=no", "--show-capture=no", "-p", "no:cacheprovider")
+QUIETLY = ("--color=no", "-rN", "--tb=no", "--show-capture=no", "-p", "no:cacheprovider")
 
 
 def test_a_secret_that_is_left_anywhere_makes_its_test_fail(postgres):

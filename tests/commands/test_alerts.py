@@ -122,7 +122,7 @@ async def test_alert_ends_with_what_holds_as_a_monitor_reads_it(command, vendor,
 
 async def test_a_test_message_says_whether_it_arrives(command, receiver):
     test = ("scripts/backfill_status.py", "alert", "--test")
-    assert (await command(*test)).status == 2
+    assert (await command(*test)).status == 3
     assert (await command(*test, ALERT_WEBHOOK_URL=receiver.url)).status == 0
     assert receiver.texts[0].startswith("*market-backfill: test*")
     receiver.statuses = [404]
