@@ -20,7 +20,7 @@ from lib.commands.status_reading import Place, Reading, hours, minute, reading, 
 from lib.commands.tables import fitted_table, result_console
 from lib.freshness import Freshness, worst
 from lib.gaps import Matrix
-from lib.jobs.report import Pacing, Request
+from lib.jobs.report import Pacing, Request, completeness
 from lib.jobs.status import SeriesState, matrix_of, stored_series
 from lib.timeframe import Timeframe
 from lib.wiring import VendorTerms
@@ -143,20 +143,7 @@ def _instant(t_ms: int | None) -> str | None:
 
 def matrix_document(matrix: Matrix) -> dict[str, Any]:
     """The matrix for --json."""
-    return {
-        "matrix": {
-            symbol: {
-                str(timeframe): {
-                    "symbol": str(cell.sign),
-                    "expected_sessions": cell.expected,
-                    "complete": cell.complete,
-                    "percent": cell.percent,
-                }
-                for timeframe, cell in cells.items()
-            }
-            for symbol, cells in matrix.items()
-        }
-    }
+    return {"matrix": completeness(matrix)}
 
 
 def _counts(series: Sequence[SeriesState]) -> dict[str, int]:

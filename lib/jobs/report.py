@@ -8,6 +8,7 @@ from datetime import date, datetime
 from lib.audit import Audit, Completeness, Config, Requests, RunFacts, build_audit, requests, timing
 from lib.clock import Clock, to_ms
 from lib.errors import BackfillError
+from lib.gaps import Matrix
 from lib.jobs.action_outcome import ActionsOutcome
 from lib.jobs.gaps import GapReport, Scope
 from lib.jobs.ohlcv import Wanted
@@ -132,7 +133,7 @@ class Report:
                 requests=_requests(toolkit),
                 gaps_detected=gaps.detected,
                 retry_results=gaps.results,
-                completeness=_completeness(gaps),
+                completeness=completeness(gaps.matrix),
                 gaps_remaining=gaps.remaining,
                 plan=plan_and_fact(self.plan, toolkit.sent) if self.plan and toolkit else None,
                 freshness=freshness_rows(self.ages, self.outcomes),
@@ -158,7 +159,8 @@ class Report:
         }
 
 
-def _completeness(gaps: GapReport) -> dict[str, dict[str, Completeness]]:
+def completeness(matrix: Matrix) -> dict[str, dict[str, Completeness]]:
+    """The cells for programs, by symbol and timeframe."""
     return {
         symbol: {
             str(timeframe): {
@@ -169,7 +171,7 @@ def _completeness(gaps: GapReport) -> dict[str, dict[str, Completeness]]:
             }
             for timeframe, cell in cells.items()
         }
-        for symbol, cells in gaps.matrix.items()
+        for symbol, cells in matrix.items()
     }
 
 
